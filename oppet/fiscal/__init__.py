@@ -1,0 +1,1 @@
+"""The cash-register law: reports, control unit, export, reserve routine."""
