@@ -1,0 +1,77 @@
+# Öppet. `make demo` opens a till; `make test` tests it; both do their own set-up. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+OPPET := $(BIN)/oppet
+PO := $(wildcard oppet/till/locale/*/LC_MESSAGES/oppet.po)
+MO := $(PO:.po=.mo)
+POT := var/oppet.pot
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help setup demo test check format format-check lint types imports bench bench-year faults kill lock words clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.ready $(MO)  ## make .venv from the locks, browser libraries and word catalogues (once; then only what changed)
+
+.venv/.ready: scripts/setup pyproject.toml requirements/dev.txt package.json package-lock.json
+	@scripts/setup
+
+%.mo: %.po | .venv/.ready
+	@$(BIN)/pybabel -q compile -i $< -o $@
+
+demo: setup  ## open a till in the browser: real goods, simulated control unit, a receipt on screen
+	@$(OPPET) demo
+
+test: setup  ## every test that takes seconds; without Chromium the browser tests are left out, loudly
+	@$(PYTEST) -n auto --dist loadfile -m "not long"
+
+# What CI runs, in CI's order. The docs check is part of the tests: tests/house/test_docs.py.
+check: setup format-check lint types imports test  ## format, lint, strict types, import contracts, tests and docs
+
+format-check: setup
+	@$(BIN)/ruff format --check .
+lint: setup
+	@$(BIN)/ruff check .
+types: setup
+	@$(BIN)/mypy
+imports: setup
+	@$(BIN)/lint-imports --no-logo
+
+format: setup  ## rewrite the files as the formatter wants them
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup  ## the short benchmarks: scan, sale, start, verify
+	@for name in scan sale start verify; do $(OPPET) bench $$name --json; done
+
+bench-year: setup  ## verify a year of one busy till: 250 000 sales, every signature
+	@$(OPPET) bench verify-year --json
+
+faults: setup  ## 1 000 seeded crash points, torn writes and failing fsync
+	@$(PYTEST) -n auto -m "faults"
+
+kill: setup  ## SIGKILL of the real process at 200 moments under load
+	@$(PYTEST) -m "kill"
+
+lock: setup  ## make the locks in requirements/ again from pyproject.toml (LOCK_FLAGS=--upgrade for newer releases)
+	@scripts/lock $(LOCK_FLAGS)
+
+words: setup  ## gather the words of pages and receipts into the catalogues
+	@mkdir -p $(dir $(POT))
+	@$(BIN)/pybabel -q extract -F pyproject.toml -k _ -k N_ -k ngettext:1,2 --no-location --sort-output \
+	    --project=oppet --copyright-holder="the Öppet authors" -o $(POT) oppet
+	@for language in sv en; do \
+	    file=oppet/till/locale/$$language/LC_MESSAGES/oppet.po; \
+	    if [ -f $$file ]; then $(BIN)/pybabel -q update -i $(POT) -o $$file -l $$language --no-fuzzy-matching --ignore-pot-creation-date; \
+	    else mkdir -p $$(dirname $$file); $(BIN)/pybabel -q init -i $(POT) -o $$file -l $$language; fi; done
+	@$(MAKE) setup
+
+clean:  ## throw away what can be made again (never var/, where a till may have sold)
+	rm -rf .venv node_modules oppet/till/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find oppet -name '*.mo' -delete
