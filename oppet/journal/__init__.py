@@ -1,0 +1,1 @@
+"""The signed, append-only record of everything a till did."""

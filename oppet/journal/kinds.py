@@ -1,0 +1,587 @@
+"""Every entry body, declared in one place.
+
+Version rule: a kind is never renamed or removed; a field is only ever added, with a default. A reader keeps fields it
+does not know (the exact bytes are stored) and stores kinds it does not know. Money is `_ore`, quantities `_milli`
+(thousandths), rates basis points, times UTC text. No field may hold a name of a member, payer or staff (law 7 of the
+design): staff are numbers, members are tokens.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = [
+    "KINDS",
+    "AgeChecked",
+    "Body",
+    "CashCounted",
+    "CashMoved",
+    "CaseOpened",
+    "ClockDoubted",
+    "CodeUnknown",
+    "CopyMade",
+    "DiscountGiven",
+    "DiscountWithdrawn",
+    "DrawerOpened",
+    "EpochOpened",
+    "Fact",
+    "FloatSet",
+    "GrandTotals",
+    "LineAdded",
+    "LineChanged",
+    "LineDiscount",
+    "LineVoided",
+    "MeansTotal",
+    "MemberShown",
+    "Original",
+    "OutageBegan",
+    "OutageEnded",
+    "PriceAsked",
+    "Receipt",
+    "ReceiptLine",
+    "ReceiptPrinted",
+    "ReceiptTender",
+    "RegistrationRefused",
+    "RegistrationSent",
+    "RegistrationSilent",
+    "Report",
+    "ReportMade",
+    "ReversalFailed",
+    "SaleAbandoned",
+    "SaleOpened",
+    "SaleParked",
+    "SaleResumed",
+    "ScanRefused",
+    "SettingChanged",
+    "SignedIn",
+    "SignedOut",
+    "TenderReversed",
+    "TenderTaken",
+    "TillStarted",
+    "TimeConfirmed",
+    "UnitAnswered",
+    "UnitClosed",
+    "UnitOpened",
+    "UnitProbed",
+    "UnitRequest",
+    "VatAmount",
+    "kind_of",
+]
+
+
+class Body(msgspec.Struct, frozen=True):
+    """What an entry says. A body's kind is its class name in snake_case."""
+
+
+# --- the register itself -------------------------------------------------------------------------------------------
+
+
+class EpochOpened(Body, frozen=True):
+    """First entry of an epoch: one installation of one till with its own key; for the law a register of its own."""
+
+    store: str
+    company: str
+    org_no: str  # ten digits
+    address: str
+    register: str  # kassabeteckning
+    manufacturing_no: str  # tillverkningsnummer of the register
+    model: str  # must contain SE (SKVFS 2014:9)
+    software: str
+    public_key: str  # hex of 32 bytes
+    units: tuple[str, ...]  # manufacturing numbers of the control units notified for this register
+    installation: str  # a digest that differs between machines: a cloned journal shows two
+
+
+class TillStarted(Body, frozen=True):
+    software: str
+    prices: str  # version of the price file
+    installation: str
+    unclean: bool  # the run before did not end by itself
+
+
+class SettingChanged(Body, frozen=True):
+    """Behandlingshistorik (BFL 5:11): what was set, from what, by whom."""
+
+    name: str
+    before: str
+    after: str
+    by: int
+
+
+class ClockDoubted(Body, frozen=True):
+    reading: str  # what the machine's clock says
+    earliest: str  # the bounds it was held against
+    latest: str
+
+
+class TimeConfirmed(Body, frozen=True):
+    reading: str
+    by: int
+
+
+class SignedIn(Body, frozen=True):
+    staff: int
+    role: str  # cashier | supervisor | manager
+
+
+class SignedOut(Body, frozen=True):
+    staff: int
+
+
+# --- the drawer ----------------------------------------------------------------------------------------------------
+
+
+class FloatSet(Body, frozen=True):
+    """Växelkassa: the float put into the drawer before the day begins."""
+
+    amount_ore: int
+    by: int
+
+
+class CashMoved(Body, frozen=True):
+    """Cash out of the drawer to the safe (negative) or change brought in (positive)."""
+
+    amount_ore: int
+    reason: str
+    by: int
+
+
+class DrawerOpened(Body, frozen=True):
+    """Lådöppning: the drawer opened with no sale or refund registered."""
+
+    reason: str
+    by: int
+    approved_by: int
+
+
+class CashCounted(Body, frozen=True):
+    counted: tuple[tuple[int, int], ...]  # (denomination in öre, pieces)
+    counted_ore: int
+    expected_ore: int
+    difference_ore: int
+    by: int
+
+
+# --- the basket ----------------------------------------------------------------------------------------------------
+
+
+class Original(msgspec.Struct, frozen=True):
+    """Which receipt is returned against."""
+
+    till: str
+    epoch: int
+    number: int
+
+
+class SaleOpened(Body, frozen=True):
+    sale: int  # unique within the epoch
+    mode: str  # sale | return | training
+    cashier: int
+    original: Original | None = None
+    approved_by: int = 0
+
+
+class LineAdded(Body, frozen=True):
+    sale: int
+    line: int  # 1, 2, … within the sale
+    article: str
+    name: str
+    group: str
+    kind: str  # vara | tjanst
+    quantity_milli: int
+    unit: str  # st | kg
+    unit_ore: int  # ordinary price a unit
+    amount_ore: int  # quantity × unit price before discounts
+    vat_rate: int  # basis points, of the day of sale (a return: of the original)
+    member_unit_ore: int | None = None
+    code: str = ""  # what was scanned, as 14 digits or a short number
+    lot: str = ""
+    expiry: str = ""
+    age: int = 0
+    pant_of: int = 0  # the line whose deposit this is
+    priced_by_label: bool = False  # the amount was in the code, and is promised
+    discountable: bool = True
+    mixes: tuple[str, ...] = ()
+    markdown_percent: int = 0  # near-date goods
+    original_line: int = 0  # of a return
+    discounts: tuple[LineDiscount, ...] = ()  # of a return: what the original gave
+
+
+class LineDiscount(msgspec.Struct, frozen=True):
+    """One reduction of one line and why: every öre off is explained."""
+
+    kind: str  # promotion | member | markdown | line | basket
+    text: str
+    ore: int  # positive: how much less
+    source: str = ""  # promotion id or staff number
+    quantity_milli: int = 0
+
+
+class LineChanged(Body, frozen=True):
+    sale: int
+    line: int
+    quantity_milli: int
+    amount_ore: int
+
+
+class LineVoided(Body, frozen=True):
+    sale: int
+    line: int
+    amount_ore: int
+    by: int
+    approved_by: int
+
+
+class DiscountGiven(Body, frozen=True):
+    sale: int
+    discount: int
+    line: int  # 0 = the whole basket
+    percent: int  # whole percent, or 0
+    amount_ore: int  # or an amount
+    reason: str
+    by: int
+    approved_by: int
+
+
+class DiscountWithdrawn(Body, frozen=True):
+    sale: int
+    discount: int
+    by: int
+
+
+class MemberShown(Body, frozen=True):
+    sale: int
+    token: str  # a pseudonym; empty takes the membership off the sale
+
+
+class AgeChecked(Body, frozen=True):
+    sale: int
+    limit: int  # years
+    passed: bool
+    by: int
+
+
+class SaleParked(Body, frozen=True):
+    sale: int
+    by: int
+
+
+class SaleResumed(Body, frozen=True):
+    sale: int
+    by: int
+
+
+class SaleAbandoned(Body, frozen=True):
+    """An unfinished sale (oavslutad försäljning): the law counts them with their amount."""
+
+    sale: int
+    amount_ore: int
+    reason: str
+    by: int
+
+
+class PriceAsked(Body, frozen=True):
+    article: str
+    unit_ore: int
+    by: int
+
+
+class ScanRefused(Body, frozen=True):
+    """Goods that were stopped at the scan: expired, recalled, no price."""
+
+    sale: int
+    code: str
+    reason: str
+
+
+# --- payment -------------------------------------------------------------------------------------------------------
+
+
+class TenderTaken(Body, frozen=True):
+    sale: int
+    tender: int
+    means: str
+    amount_ore: int  # what it pays of the total
+    given_ore: int  # cash handed over
+    change_ore: int
+    reference: str = ""
+
+
+class TenderReversed(Body, frozen=True):
+    sale: int
+    tender: int
+    means: str
+    amount_ore: int
+    reason: str
+
+
+class ReversalFailed(Body, frozen=True):
+    sale: int
+    tender: int
+    means: str
+    amount_ore: int
+    reason: str
+
+
+# --- the control unit ----------------------------------------------------------------------------------------------
+
+
+class UnitRequest(msgspec.Struct, frozen=True):
+    """What one registration says, as it is sent."""
+
+    unit: str  # manufacturing number of the unit asked
+    serial: int  # our message number towards this unit
+    receipt_id: int  # number of the receipt in its series; the same in every attempt
+    receipt_type: str  # normal | kopia | ovning | profo
+    minute: str  # local time yyyyMMddHHmm
+    org_no: str
+    register: str
+    total_ore: int  # gross sales; 0 for a return
+    negative_ore: int  # absolute amount returned
+    vat: tuple[tuple[int, int], ...]  # (rate, öre), negative öre for a return
+
+
+class UnitProbed(Body, frozen=True):
+    unit: str
+    ready: bool
+    main: str
+    storage: str
+
+
+class RegistrationSent(Body, frozen=True):
+    """Durable before the first byte leaves: from here on the unit may have registered."""
+
+    sale: int
+    attempt: int
+    request: UnitRequest
+
+
+class UnitAnswered(Body, frozen=True):
+    sale: int
+    receipt_type: str
+    receipt_id: int
+    unit: str
+    code: str  # empty for training
+    storage: str
+
+
+class RegistrationRefused(Body, frozen=True):
+    sale: int
+    receipt_type: str
+    receipt_id: int
+    unit: str
+    reason: str
+    raw: str
+
+
+class RegistrationSilent(Body, frozen=True):
+    sale: int
+    receipt_type: str
+    receipt_id: int
+    unit: str
+    raw: str
+
+
+class CodeUnknown(Body, frozen=True):
+    """The unit may or may not have registered this receipt: no normal receipt is ever printed for it."""
+
+    sale: int
+    receipt_type: str
+    receipt_id: int
+    unit: str
+    total_ore: int
+    negative_ore: int
+
+
+class UnitClosed(Body, frozen=True):
+    unit: str
+    reason: str
+
+
+class UnitOpened(Body, frozen=True):
+    unit: str
+    by: int
+
+
+# --- receipts ------------------------------------------------------------------------------------------------------
+
+
+class ReceiptLine(msgspec.Struct, frozen=True):
+    line: int
+    article: str
+    name: str
+    group: str
+    kind: str
+    quantity_milli: int
+    unit: str
+    unit_ore: int
+    amount_ore: int  # before discounts
+    discounts: tuple[LineDiscount, ...]
+    net_ore: int  # amount − discounts, VAT included
+    vat_rate: int
+    vat_ore: int  # this line's part of the receipt's VAT at its rate
+    time: str  # when the article was registered, UTC
+    code: str = ""
+    lot: str = ""
+    pant_of: int = 0
+    original_line: int = 0
+
+
+class VatAmount(msgspec.Struct, frozen=True):
+    rate: int
+    gross_ore: int
+    vat_ore: int
+
+
+class ReceiptTender(msgspec.Struct, frozen=True):
+    means: str
+    amount_ore: int
+    given_ore: int
+    change_ore: int
+    reference: str = ""
+
+
+class Receipt(Body, frozen=True):
+    """A finished receipt, all the law asks for on it (SKVFS 2014:9 7:1). Amounts are positive; `kind` says which way.
+
+    Lines = total; tenders = total + rounding; VAT adds up per rate (law 8 of the design).
+    """
+
+    sale: int
+    kind: str  # sale | return | training
+    number: int  # normal receipts (sale and return) share one series from 1; training has its own
+    company: str
+    org_no: str
+    address: str
+    register: str
+    cashier: int
+    lines: tuple[ReceiptLine, ...]
+    total_ore: int
+    rounding_ore: int  # tenders − total, on the cash part only
+    vat: tuple[VatAmount, ...]
+    tenders: tuple[ReceiptTender, ...]
+    unit: str
+    code: str
+    member: str = ""
+    original: Original | None = None
+    saved_ore: int = 0
+
+
+class CopyMade(Body, frozen=True):
+    """The one copy of a receipt the law allows (6 kap.)."""
+
+    copy: int  # number in the copies' own series
+    number: int  # of the original
+    kind: str  # of the original: sale | return
+    total_ore: int
+    unit: str
+    code: str
+    by: int
+
+
+class ReceiptPrinted(Body, frozen=True):
+    """The receipt is out of our hands. `again` marks an original printed after a restart that found no such entry."""
+
+    series: str  # normal | training | copy
+    number: int
+    path: str  # paper | reserve_paper | electronic
+    again: bool = False
+
+
+# --- reports -------------------------------------------------------------------------------------------------------
+
+
+class MeansTotal(msgspec.Struct, frozen=True):
+    means: str
+    ore: int  # sales less returns
+
+
+class GrandTotals(msgspec.Struct, frozen=True):
+    """Never reset; returns as an absolute amount (SKVFS 2014:9 2 kap.)."""
+
+    sales_ore: int
+    returns_ore: int
+    net_ore: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    """An X or Z report: every figure SKVFS 2014:9 7:2–7:3 and the journal export of 2021:16 list."""
+
+    company: str
+    org_no: str
+    register: str
+    total_ore: int  # sales less returns, VAT included
+    sales_ore: int
+    groups: tuple[tuple[str, int], ...]  # main group → öre, sales less returns
+    vat: tuple[VatAmount, ...]
+    float_ore: int
+    goods_milli: int
+    services_milli: int
+    receipts: int
+    drawer_openings: int
+    copies: int
+    copies_ore: int
+    training: int
+    training_ore: int
+    means: tuple[MeansTotal, ...]
+    returns: int
+    returns_ore: int
+    discounts_ore: int
+    reductions: int  # other registrations that reduced sales: voids
+    reductions_ore: int
+    unfinished: int
+    unfinished_ore: int
+    rounding_ore: int
+    grand: GrandTotals
+    first_seq: int  # the entries it is a function of
+    last_seq: int
+    discounts: int = 0
+    unknown_codes: int = 0  # code_unknown receipts, listed and not counted in sales
+    unknown_codes_ore: int = 0
+    cash_difference_ore: int = 0
+
+
+class ReportMade(Body, frozen=True):
+    kind: str  # x | z
+    number: int  # Z: its own unbroken series; X: 0
+    report: Report
+    by: int
+
+
+# --- what went wrong -----------------------------------------------------------------------------------------------
+
+
+class Fact(msgspec.Struct, frozen=True):
+    name: str
+    value: str
+
+
+class CaseOpened(Body, frozen=True):
+    """Something a person must settle; `about` is one of the words of docs/words.md."""
+
+    case: int
+    about: str  # code_unknown | tender_without_sale | reversal_failed | clock | journal | …
+    sale: int
+    amount_ore: int
+    facts: tuple[Fact, ...] = ()
+
+
+class OutageBegan(Body, frozen=True):
+    """No control unit answers: the reserve routine of the law begins (reference §6)."""
+
+    reason: str
+    by: int
+
+
+class OutageEnded(Body, frozen=True):
+    by: int
+    slips: int  # reserve receipts used
+    slips_ore: int
+
+
+def kind_of(body: type[Body]) -> str:
+    """The kind's name: `LineAdded` is "line_added"."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in body.__name__).lstrip("_")
+
+
+KINDS: dict[str, type[Body]] = {kind_of(body): body for body in Body.__subclasses__()}
