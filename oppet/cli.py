@@ -1,0 +1,80 @@
+"""One command: `oppet <room> <verb>`, and the few plain verbs.
+
+This file only knows where each verb lives. A verb's module is loaded when the verb is used, so a till starts without
+head office's libraries. Exit codes say who must act: 1 refused, 2 untrusted, 3 unavailable, 64 mistyped.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, NoReturn
+
+from cyclopts import App, CycloptsError
+
+from oppet import __version__
+from oppet.base.errors import OppetError
+
+MISTYPED = 64
+INTERRUPTED = 130
+READER_LEFT = 141
+
+
+class Verb(NamedTuple):
+    """Where a verb lives (`module:function`), and the line that lists it."""
+
+    target: str
+    help: str
+
+
+ROOMS: Mapping[str, str] = {
+    "journal": "Read, verify and export a till's journal.",
+}
+
+VERBS: Mapping[str, Verb] = {}
+
+
+def command(rooms: Mapping[str, str] = ROOMS, verbs: Mapping[str, Verb] = VERBS) -> App:
+    """Build the command from the tables; nothing behind a verb is loaded yet."""
+    app = App(name="oppet", version=__version__, help="A checkout that stays open. Nothing here needs the internet.")
+    doors = {room: App(name=room, help=line) for room, line in rooms.items()}
+    for name, verb in verbs.items():
+        room, _, word = name.rpartition(" ")
+        (doors[room] if room else app).command(verb.target, name=word, help=verb.help)
+    for room, door in doors.items():
+        if any(name.startswith(f"{room} ") for name in verbs):
+            app.command(door)
+    return app
+
+
+def explain(error: OppetError, as_json: bool) -> str:
+    """Say what happened: a sentence for a person, or its facts for a program."""
+    if not as_json:
+        return f"oppet: {error}"
+    answer = {"error": type(error).__name__, "sentence": str(error), "facts": error.facts, "exit": error.exit_code}
+    return json.dumps(answer, ensure_ascii=False, default=str)
+
+
+def run(words: Sequence[str], app: App) -> int:
+    """Run one command line and return its exit code; our own mistakes pass through as they are."""
+    try:
+        answer = app(words, exit_on_error=False, result_action="return_value")
+    except CycloptsError:
+        return MISTYPED  # already explained on standard error
+    except OppetError as error:
+        print(explain(error, as_json="--json" in words), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return answer if isinstance(answer, int) else 0
+
+
+def main() -> NoReturn:
+    """Be the `oppet` command."""
+    try:
+        code = run(sys.argv[1:], command())
+        sys.stdout.flush()
+    except BrokenPipeError:  # as in `oppet journal show FILE | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = READER_LEFT
+    sys.exit(code)
