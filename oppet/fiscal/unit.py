@@ -8,12 +8,40 @@ Keeps R23: never registered twice, never a code that was not given for that rece
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from enum import StrEnum, unique
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "CODED_TYPES",
+    "NEXT",
+    "ControlUnit",
+    "Done",
+    "Event",
+    "GivenCodes",
+    "GiveUp",
+    "Interrupted",
+    "ReceiptType",
+    "Registration",
+    "Send",
+    "State",
+    "UnitAnswer",
+    "UnitCode",
+    "UnitRefused",
+    "UnitRequest",
+    "UnitSilent",
+    "UnitStatus",
+    "begin",
+    "event_of",
+    "next_action",
+    "step",
+]
 
 
 @unique
@@ -219,3 +247,26 @@ def next_action(registration: Registration) -> Send | Done | GiveUp:
             return Done(registration.answer)
         case State.NO_UNIT | State.CODE_UNKNOWN:
             return GiveUp(registration.state, registration.unit)
+
+
+class GivenCodes:
+    """The last codes one unit gave, so that an answer meant for another receipt is recognised (R23).
+
+    Answers carry no receipt number. A late one is a code that was already given, or is kept off by the driver's
+    fresh connection; this is the second lock, bounded so that a year of sales does not grow it.
+    """
+
+    __slots__ = ("_bound", "_codes")
+
+    def __init__(self, bound: int = 4096) -> None:
+        self._bound = bound
+        self._codes: OrderedDict[str, tuple[str, int, str]] = OrderedDict()
+
+    def belongs(self, code: str, request: UnitRequest) -> bool:
+        """Remember a code for its receipt; False when it was given for another."""
+        receipt = (request.register, request.receipt_id, request.receipt_type)
+        if self._codes.setdefault(code, receipt) != receipt:
+            return False
+        if len(self._codes) > self._bound:
+            self._codes.popitem(last=False)
+        return True
