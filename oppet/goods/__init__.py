@@ -1,0 +1,1 @@
+"""What is sold: codes, articles, prices, freshness and offers."""
