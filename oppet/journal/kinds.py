@@ -115,7 +115,8 @@ class ClockDoubted(Body, frozen=True):
 
 
 class TimeConfirmed(Body, frozen=True):
-    reading: str
+    reading: str  # what the machine's clock said
+    offset_ms: int  # what a supervisor adds to it from now on
     by: int
 
 

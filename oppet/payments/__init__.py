@@ -1,0 +1,1 @@
+"""Means of payment and what cash rounding does to them."""

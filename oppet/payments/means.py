@@ -1,0 +1,63 @@
+"""Means of payment, as a table: what each is called, whether it gives change, and where the books put it.
+
+Card and Swish here are confirmed by the cashier from a stand-alone terminal's slip or the shop's own Swish phone; paths that the
+till itself speaks to come with their own state machine. Keeps PAY1 (cash alone is rounded, once) and PAY2 (nothing pays more than
+is owed but cash, which gives change).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oppet.base.errors import RefusedError
+from oppet.base.words import N_
+
+__all__ = ["CASH", "MEANS", "Means", "NotWholeKronorError", "TooMuchError", "UnknownMeansError", "cash_due", "means"]
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    name: str
+    sentence: str  # what pages and receipts call it, for the catalogues
+    account: int  # BAS account (reference §12)
+    reversible: bool  # the till can take it back by itself: only cash, out of its own drawer
+
+
+CASH = "cash"
+MEANS: dict[str, Means] = {
+    m.name: m
+    for m in (
+        Means(CASH, N_("Cash"), 1910, True),
+        Means("card", N_("Card"), 1581, False),
+        Means("swish", N_("Swish"), 1582, False),
+        Means("gift_card", N_("Gift card"), 2421, False),
+        Means("pant_voucher", N_("Pant voucher"), 1689, False),
+        Means("coupon", N_("Coupon"), 1583, False),
+        Means("invoice", N_("Invoice"), 1510, False),
+    )
+}
+
+
+class UnknownMeansError(RefusedError):
+    sentence = N_("“{means}” is no means of payment at this till. Choose one of those shown.")
+
+
+class NotWholeKronorError(RefusedError):
+    sentence = N_("Cash is whole kronor: {amount} kr cannot be paid with coins. Enter what the customer hands over.")
+
+
+class TooMuchError(RefusedError):
+    sentence = N_("{amount} kr is more than the {due} kr left to pay, and only cash gives change.")
+
+
+def means(name: str) -> Means:
+    """Look a means up by name. Raises UnknownMeansError."""
+    found = MEANS.get(name)
+    if found is None:
+        raise UnknownMeansError(means=name)
+    return found
+
+
+def cash_due(due_ore: int) -> int:
+    """Round what is left to pay in cash to a whole krona: 1–49 öre down, 50–99 up (lag 1970:1029, reference §10)."""
+    return (due_ore + 50) // 100 * 100

@@ -1,0 +1,155 @@
+"""The basket: a fold of journal entries, so that it survives logout, crash and power cut (R27).
+
+Every change is an entry first and a basket second; `apply` is the only way a basket changes. What things cost is `price.py`, what
+becomes of it `settle.py`. Keeps S1 (a basket is a fold of entries) and S2 (its state only moves as the table says, R07).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from oppet.journal.kinds import (
+    AgeChecked,
+    Body,
+    CodeUnknown,
+    DiscountGiven,
+    DiscountWithdrawn,
+    LineAdded,
+    LineChanged,
+    LineVoided,
+    MemberShown,
+    Original,
+    Receipt,
+    RegistrationRefused,
+    RegistrationSent,
+    SaleAbandoned,
+    SaleOpened,
+    SaleParked,
+    SaleResumed,
+    TenderReversed,
+    TenderTaken,
+)
+from oppet.sale.errors import BasketStateError
+
+__all__ = ["MOST_LINES", "NEXT", "Basket", "Line", "allow", "apply", "opened"]
+
+MOST_LINES = 400
+
+OPEN, PARKED, PAYING, REGISTERING, DONE, ABANDONED, UNKNOWN = (
+    "open",
+    "parked",
+    "being paid",
+    "being registered",
+    "done",
+    "abandoned",
+    "at an unknown code",
+)
+
+# S2. What may happen to a basket, and what it is afterwards. Anything else is refused before it is written.
+NEXT: dict[tuple[str, type[Body]], str] = {
+    (OPEN, LineAdded): OPEN,
+    (OPEN, LineChanged): OPEN,
+    (OPEN, LineVoided): OPEN,
+    (OPEN, DiscountGiven): OPEN,
+    (OPEN, DiscountWithdrawn): OPEN,
+    (OPEN, MemberShown): OPEN,
+    (OPEN, AgeChecked): OPEN,
+    (OPEN, SaleParked): PARKED,
+    (OPEN, SaleAbandoned): ABANDONED,
+    (OPEN, TenderTaken): PAYING,
+    (PARKED, SaleResumed): OPEN,
+    (PARKED, SaleAbandoned): ABANDONED,
+    (PAYING, TenderTaken): PAYING,
+    (PAYING, TenderReversed): PAYING,  # the last one reversed: open again, see `apply`
+    (PAYING, RegistrationSent): REGISTERING,
+    (REGISTERING, RegistrationSent): REGISTERING,
+    (REGISTERING, RegistrationRefused): REGISTERING,
+    (REGISTERING, TenderReversed): REGISTERING,  # only after every unit refused, see `apply`
+    (REGISTERING, Receipt): DONE,
+    (REGISTERING, CodeUnknown): UNKNOWN,
+}
+
+
+class Line(msgspec.Struct):
+    added: LineAdded
+    time: str
+    quantity_milli: int
+    amount_ore: int
+    voided: bool = False
+
+
+class Basket(msgspec.Struct):
+    sale: int
+    mode: str  # sale | return | training
+    cashier: int
+    opened: str
+    original: Original | None = None
+    state: str = OPEN
+    lines: dict[int, Line] = {}
+    discounts: dict[int, DiscountGiven] = {}
+    member: str = ""
+    ages: dict[int, bool] = {}
+    tenders: dict[int, TenderTaken] = {}
+    last_line: int = 0
+    last_discount: int = 0
+    last_tender: int = 0
+
+    def standing(self) -> list[Line]:
+        """The lines that are not voided, in order."""
+        return [line for line in self.lines.values() if not line.voided]
+
+    def paid_ore(self) -> int:
+        """What the tenders taken so far pay."""
+        return sum(tender.amount_ore for tender in self.tenders.values())
+
+    def age_needed(self) -> int:
+        """The highest age limit in the basket that nobody has checked yet, or 0."""
+        passed = max((limit for limit, good in self.ages.items() if good), default=0)
+        limit = max((line.added.age for line in self.standing()), default=0)
+        return limit if limit > passed else 0
+
+
+def opened(body: SaleOpened, time: str) -> Basket:
+    """The empty basket that an entry `sale_opened` begins."""
+    return Basket(body.sale, body.mode, body.cashier, time, body.original)
+
+
+def allow(basket: Basket, body: type[Body], action: str) -> None:
+    """Refuse what the table does not allow now. Raises BasketStateError."""
+    if (basket.state, body) not in NEXT:
+        raise BasketStateError(state=basket.state, action=action)
+
+
+def apply(basket: Basket, time: str, body: Body) -> None:  # noqa: C901 - one arm for each kind, nothing else
+    """Change the basket by one journalled entry."""
+    assert (basket.state, type(body)) in NEXT, f"{type(body).__name__} on a basket that is {basket.state}"
+    basket.state = NEXT[basket.state, type(body)]
+    match body:
+        case LineAdded():
+            basket.lines[body.line] = Line(body, time, body.quantity_milli, body.amount_ore)
+            basket.last_line = body.line
+        case LineChanged():
+            line = basket.lines[body.line]
+            line.quantity_milli, line.amount_ore = body.quantity_milli, body.amount_ore
+        case LineVoided():
+            basket.lines[body.line].voided = True
+            for number in [n for n, d in basket.discounts.items() if d.line == body.line]:
+                del basket.discounts[number]
+        case DiscountGiven():
+            basket.discounts[body.discount] = body
+            basket.last_discount = body.discount
+        case DiscountWithdrawn():
+            basket.discounts.pop(body.discount)
+        case MemberShown():
+            basket.member = body.token
+        case AgeChecked():
+            basket.ages[body.limit] = body.passed
+        case TenderTaken():
+            basket.tenders[body.tender] = body
+            basket.last_tender = body.tender
+        case TenderReversed():
+            basket.tenders.pop(body.tender)
+            if not basket.tenders:
+                basket.state = OPEN
+        case _:
+            pass

@@ -1,0 +1,79 @@
+"""What the sale room refuses, as leaves that carry facts."""
+
+from __future__ import annotations
+
+from oppet.base.errors import RefusedError
+from oppet.base.words import N_
+
+__all__ = [
+    "AgeNotCheckedError",
+    "AlreadyCopiedError",
+    "AlreadyReturnedError",
+    "BasketEmptyError",
+    "BasketStateError",
+    "DiscountTooLargeError",
+    "MixedReceiptError",
+    "NeedsApprovalError",
+    "NoSuchLineError",
+    "NoSuchSaleError",
+    "NotEnoughPaidError",
+    "NotReturnableError",
+    "OddQuantityError",
+    "TooManyLinesError",
+]
+
+
+class NoSuchLineError(RefusedError):
+    sentence = N_("Line {line} is not in this basket.")
+
+
+class NoSuchSaleError(RefusedError):
+    sentence = N_("No open basket has the number {sale}.")
+
+
+class BasketStateError(RefusedError):
+    sentence = N_("The basket is {state}: {action} is not possible now.")
+
+
+class BasketEmptyError(RefusedError):
+    sentence = N_("The basket is empty. Scan something first.")
+
+
+class TooManyLinesError(RefusedError):
+    sentence = N_("A basket holds at most {most} lines. Finish this sale and begin another.")
+
+
+class OddQuantityError(RefusedError):
+    sentence = N_("{quantity} {unit} of {name} cannot be sold. Enter {rule}.")
+
+
+class AgeNotCheckedError(RefusedError):
+    sentence = N_("The customer's age ({limit} years) has not been checked. Check the identity card first.")
+
+
+class DiscountTooLargeError(RefusedError):
+    sentence = N_("A discount of {discount} is more than the {most} it can be taken from.")
+
+
+class NeedsApprovalError(RefusedError):
+    sentence = N_("A {role} must approve this with their own PIN: {action}.")
+
+
+class MixedReceiptError(RefusedError):
+    sentence = N_("A receipt is either a sale or a return. Finish this one first.")
+
+
+class NotReturnableError(RefusedError):
+    sentence = N_("Line {line} of receipt {number} cannot be returned: {why}.")
+
+
+class AlreadyReturnedError(RefusedError):
+    sentence = N_("Only {left} of line {line} on receipt {number} is left to return.")
+
+
+class AlreadyCopiedError(RefusedError):
+    sentence = N_("Receipt {number} already has its one copy (SKVFS 2014:9 6 kap.).")
+
+
+class NotEnoughPaidError(RefusedError):
+    sentence = N_("{left} kr is left to pay.")
