@@ -1,0 +1,69 @@
+"""Every rule of docs/rules.md has a test, and every rule that anybody cites exists."""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+ROW = re.compile(r"^\| ([A-Z]\d{1,2}) \|", re.MULTILINE)
+TEST_NAME = re.compile(r"^test_((?:[a-z]\d{1,2}_)+)")
+
+
+def rules() -> list[str]:
+    return ROW.findall((ROOT / "docs" / "rules.md").read_text(encoding="utf-8"))
+
+
+def citation() -> re.Pattern[str]:
+    letters = "".join(sorted({rule[0] for rule in rules()}))
+    return re.compile(rf"(?<![\w#-])(?<!key )([{letters}]\d{{1,2}})(?![\w-])")
+
+
+def prose(source: str) -> Iterator[str]:
+    """Give the comments and docstrings of a file: where people cite rules."""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ast.get_docstring(node) or ""
+
+
+def python_files(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def rules_with_a_test() -> set[str]:
+    found: set[str] = set()
+    for path in python_files("tests"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                name = TEST_NAME.match(node.name)
+                found.update(name[1].upper().split("_") if name else [])
+                found.update(citation().findall(ast.get_docstring(node) or ""))
+    return found
+
+
+def test_h1_every_rule_has_a_test() -> None:
+    assert sorted(set(rules()) - rules_with_a_test()) == []
+
+
+def test_h1_every_cited_rule_exists() -> None:
+    known = set(rules())
+    pattern = citation()
+    unknown = []
+    for path in python_files("oppet") + python_files("tests"):
+        source = path.read_text(encoding="utf-8")
+        cited = {rule for text in prose(source) for rule in pattern.findall(text)}
+        named = re.findall(r"def (test_\w+)", source) if path.is_relative_to(ROOT / "tests") else []
+        for name in filter(None, map(TEST_NAME.match, named)):
+            cited.update(rule.upper() for rule in name[1].split("_") if rule)
+        unknown += [f"{path.relative_to(ROOT)} cites {rule}" for rule in sorted(cited - known)]
+    assert unknown == []
+
+
+def test_no_rule_is_numbered_twice() -> None:
+    assert sorted(rules()) == sorted(set(rules()))
