@@ -1,0 +1,199 @@
+"""The catalogue: everything the till may sell, read once from one JSON document and then only asked.
+
+Guards that one bad article never blocks the rest (G8): it is set aside on `rejected` with its number, the field and the
+reason, and the others are sold. Guards that a code finds one article or none (G1). Leaves search to search.py, the
+price of the day to article.py and what dates and recalls forbid to freshness.py. Whether the bytes may be believed was
+decided before they came here. Keeps G1, G7, G8 of the rules; 100 000 articles are ready in well under 1.5 s (R19).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from oppet.goods.article import Article
+from oppet.goods.codes import Scanned
+from oppet.goods.errors import BrokenAssortmentError, UnknownArticleError, UnknownCodeError
+from oppet.goods.freshness import MarkDownRule, Recall
+from oppet.goods.promotions import Promotion
+from oppet.goods.search import SearchIndex
+from oppet.goods.vat import CLASSES
+
+__all__ = ["FORMAT", "Catalogue", "Rejected", "decode"]
+
+FORMAT: Final = 1
+MOST_ARTICLES: Final = 500_000
+
+T = TypeVar("T", bound=Struct)
+
+
+class Rejected(Struct, frozen=True):
+    """One record that was set aside: which list, which record, which field and why."""
+
+    what: str
+    number: str
+    field: str
+    reason: str
+
+
+class _Document(Struct, frozen=True):
+    """The document with its records still unread, so that each may fail alone."""
+
+    format: int
+    version: str
+    made: str
+    articles: msgspec.Raw
+    promotions: msgspec.Raw = msgspec.Raw(b"[]")
+    recalls: msgspec.Raw = msgspec.Raw(b"[]")
+    markdowns: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class Catalogue:
+    """Articles by number, by GTIN and by scale code, with the promotions and rules that came with them."""
+
+    def __init__(
+        self,
+        version: str,
+        made: str,
+        articles: Sequence[Article],
+        promotions: Sequence[Promotion] = (),
+        recalls: Sequence[Recall] = (),
+        markdowns: Sequence[MarkDownRule] = (),
+        rejected: Sequence[Rejected] = (),
+    ) -> None:
+        self.version = version
+        self.made = made
+        set_aside = list(rejected)
+        self._by_number: dict[str, Article] = {}
+        self._by_gtin: dict[str, Article] = {}
+        self._by_scale_code: dict[str, Article] = {}
+        for article in articles:
+            reason = self._admit(article)
+            if reason is not None:
+                set_aside.append(reason)
+        self._drop_without_pant(set_aside)
+        self.promotions = tuple(promotions)
+        self.recalls = tuple(recalls)
+        self.markdowns = tuple(markdowns)
+        self.rejected = tuple(set_aside)
+        self._quick = tuple(sorted((a for a in self._by_number.values() if a.quick), key=lambda a: (a.quick, a.number)))
+        self._search = SearchIndex(tuple(self._by_number.values()))
+
+    def _admit(self, article: Article) -> Rejected | None:
+        number = article.number
+        if number in self._by_number:
+            return Rejected("article", number, "number", "the number is already taken")
+        if article.vat not in CLASSES:
+            return Rejected("article", number, "vat", f"no VAT class {article.vat[:40]!r}")
+        for gtin in article.gtins:
+            if not _right_check_digit(gtin):
+                return Rejected("article", number, "gtins", f"the check digit of {gtin} is wrong")
+            other = self._by_gtin.get(gtin)
+            if other is not None:
+                return Rejected("article", number, "gtins", f"{gtin} already belongs to article {other.number}")
+        if article.scale_code is not None:
+            other = self._by_scale_code.get(article.scale_code)
+            if other is not None:
+                reason = f"{article.scale_code} already belongs to article {other.number}"
+                return Rejected("article", number, "scale_code", reason)
+            self._by_scale_code[article.scale_code] = article
+        self._by_number[number] = article
+        for gtin in article.gtins:
+            self._by_gtin[gtin] = article
+        return None
+
+    def _drop_without_pant(self, set_aside: list[Rejected]) -> None:
+        """An article whose deposit is unknown is not sold: too little would be charged and too much paid back."""
+        with_pant = [a for a in self._by_number.values() if a.pant is not None]
+        for article in [a for a in with_pant if a.pant not in self._by_number]:
+            set_aside.append(Rejected("article", article.number, "pant", f"no article {article.pant}"))
+            del self._by_number[article.number]
+            for gtin in article.gtins:
+                self._by_gtin.pop(gtin, None)
+            if article.scale_code is not None:
+                self._by_scale_code.pop(article.scale_code, None)
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    def article(self, number: str) -> Article:
+        """Raises UnknownArticleError."""
+        found = self._by_number.get(number)
+        if found is None:
+            raise UnknownArticleError(number=number[:40])
+        return found
+
+    def find(self, scanned: Scanned) -> Article:
+        """The article a code names, whatever carrier named it. Raises UnknownCodeError."""
+        found = None
+        if scanned.gtin is not None:
+            found = self._by_gtin.get(scanned.gtin)
+        elif scanned.scale_code is not None:
+            found = self._by_scale_code.get(scanned.scale_code)
+        elif scanned.plu is not None:
+            found = self._by_number.get(scanned.plu)
+        if found is None:
+            raise UnknownCodeError(code=scanned.raw)
+        return found
+
+    def search(self, words: str, limit: int = 20) -> list[Article]:
+        """Articles whose name has words that begin so, or whose number or GTIN holds these digits."""
+        return self._search.find(words, limit)
+
+    def quick_keys(self) -> tuple[Article, ...]:
+        """Articles with a key of their own, in the order of their places."""
+        return self._quick
+
+
+def decode(data: bytes) -> Catalogue:
+    """Read one assortment document. Raises BrokenAssortmentError where the document as a whole cannot be read."""
+    try:
+        document = msgspec.json.decode(data, type=_Document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
+        raise BrokenAssortmentError(reason=str(broken)) from None
+    if document.format != FORMAT:
+        raise BrokenAssortmentError(reason=f"format {document.format} is not {FORMAT}")
+    rejected: list[Rejected] = []
+    articles = _each(document.articles, Article, "article", "number", rejected)
+    if len(articles) > MOST_ARTICLES:
+        raise BrokenAssortmentError(reason=f"{len(articles)} articles are more than {MOST_ARTICLES}")
+    promotions = _each(document.promotions, Promotion, "promotion", "id", rejected)
+    recalls = _each(document.recalls, Recall, "recall", "id", rejected)
+    markdowns = _each(document.markdowns, MarkDownRule, "markdown", "group", rejected)
+    return Catalogue(document.version, document.made, articles, promotions, recalls, markdowns, rejected)
+
+
+def _each(raw: msgspec.Raw, kind: type[T], what: str, key: str, rejected: list[Rejected]) -> list[T]:
+    """Read a list at once where all is well, else record by record."""
+    data = bytes(raw)
+    try:
+        return msgspec.json.decode(data, type=list[kind])  # type: ignore[valid-type]
+    except msgspec.ValidationError:
+        pass
+    try:
+        records = msgspec.json.decode(data, type=list[msgspec.Raw])
+    except msgspec.ValidationError as broken:
+        raise BrokenAssortmentError(reason=f"{what}: {broken}") from None
+    good: list[T] = []
+    decoder = msgspec.json.Decoder(kind)
+    for record in records:
+        try:
+            good.append(decoder.decode(record))
+        except msgspec.ValidationError as broken:
+            reason, _, path = str(broken).partition(" - at ")
+            rejected.append(Rejected(what, _named(record, key), path.strip("`").removeprefix("$.") or "?", reason))
+    return good
+
+
+def _named(record: msgspec.Raw, key: str) -> str:
+    whole: object = msgspec.json.decode(record)
+    return str(whole.get(key, "?"))[:40] if isinstance(whole, dict) else "?"
+
+
+def _right_check_digit(gtin: str) -> bool:
+    """The check digit of 14 digits, fast enough for a whole assortment: 1344 is what the ASCII codes add."""
+    codes = gtin.encode()
+    return (3 * sum(codes[::2]) + sum(codes[1::2]) - 1344) % 10 == 0
