@@ -85,6 +85,17 @@ def test_h2_a_rule_room_never_opens_prints_or_evaluates() -> None:
     assert hands == []
 
 
+def test_m1_no_rule_room_speaks_of_floats() -> None:
+    floats = []
+    for room in LIBRARIES:
+        for path, tree in trees(room):
+            for node in ast.walk(tree):
+                named = isinstance(node, ast.Name) and node.id == "float"
+                if named or (isinstance(node, ast.Constant) and isinstance(node.value, float)):
+                    floats.append(f"{path}:{getattr(node, 'lineno', 0)}")
+    assert floats == []
+
+
 def test_h3_a_room_stays_small_and_three_levels_deep() -> None:
     for room in rooms():
         files = [path for path in room.glob("*.py") if path.name != "__init__.py"]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-ROW = re.compile(r"^\| ([A-Z]\d{1,2}) \|", re.MULTILINE)
-TEST_NAME = re.compile(r"^test_((?:[a-z]\d{1,2}_)+)")
+ROW = re.compile(r"^\| ([A-Z]{1,3}\d{1,2}) \|", re.MULTILINE)
+TEST_NAME = re.compile(r"^test_((?:[a-z]{1,3}\d{1,2}_)+)")
 
 
 def rules() -> list[str]:
@@ -18,8 +18,9 @@ def rules() -> list[str]:
 
 
 def citation() -> re.Pattern[str]:
-    letters = "".join(sorted({rule[0] for rule in rules()}))
-    return re.compile(rf"(?<![\w#-])(?<!key )([{letters}]\d{{1,2}})(?![\w-])")
+    """Match a rule's number as people write it; "key F2" and "GTIN-14" are none."""
+    prefixes = "|".join(sorted({rule.rstrip("0123456789") for rule in rules()}, key=len, reverse=True))
+    return re.compile(rf"(?<![\w#-])(?<!key )((?:{prefixes})\d{{1,2}})(?![\w-])")
 
 
 def prose(source: str) -> Iterator[str]:
