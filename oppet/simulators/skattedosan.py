@@ -141,20 +141,29 @@ class Wire:
         self.device = os.ttyname(slave)
         self._received = bytearray()
         self._leaving = bytearray()
+        self._at_work = False
         os.set_blocking(self._master, False)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._master, self._read)
 
     def _read(self) -> None:
         self._received += os.read(self._master, 4096)
-        while b"\r" in self._received or len(self._received) > LONGEST:
-            line, _, rest = self._received.partition(b"\r")
-            self._received = rest
+        self._work()
+
+    def _work(self) -> None:
+        while not self._at_work and (b"\r" in self._received or len(self._received) > LONGEST):
+            line, _, self._received = self._received.partition(b"\r")
             delay, answer = self._unit.answer(bytes(line.removeprefix(b"\n")))
-            if delay:
-                self._loop.call_later(delay, self._write, answer)
+            if delay:  # one thing at a time, as on a real line
+                self._at_work = True
+                self._loop.call_later(delay, self._late, answer)
             else:
                 self._write(answer)
+
+    def _late(self, answer: bytes) -> None:
+        self._at_work = False
+        self._write(answer)
+        self._work()
 
     def _write(self, answer: bytes) -> None:
         self._leaving += answer
