@@ -74,3 +74,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("BROWSER TESTS WERE NOT RUN", sep="!", red=True, bold=True)
         terminalreporter.line(f"{len(skipped)} tests drive the till's pages and were left out: {NO_CHROMIUM}.")
         terminalreporter.line("Until they pass, nobody has seen the till sell.")
+    if not SHARED.is_dir():
+        terminalreporter.line("The real till logs are not beside this checkout: tests marked `shared` were left out.")
