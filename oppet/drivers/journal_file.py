@@ -1,0 +1,323 @@
+"""The journal on disk: one till's entries, written once, durable before anybody is told.
+
+A group of entries is one transaction: wholly there after a crash or wholly not (R04, R11). A disk that fails leaves the
+object broken until `recover` has read the truth from the disk again, because after a failed fsync nobody else knows it.
+Judging a whole chain is `journal/chain.py`'s, opening the SQLite file `journal_sqlite.py`'s.
+Keeps J1, J2 (no number twice), J3, J4 (what is signed), J5, J6 and J7 (bounds) of docs/rules-journal.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import apsw
+import msgspec
+
+from oppet.base.canonical import digest
+from oppet.base.signing import Signer, Verifier
+from oppet.drivers.disk import free_bytes, make_durable
+from oppet.drivers.journal_errors import (
+    EntryTooLargeError,
+    JournalBrokenError,
+    JournalDamagedError,
+    JournalExistsError,
+    JournalMissingError,
+    NotAJournalError,
+)
+from oppet.drivers.journal_sqlite import LARGEST_ENTRY, begin_file, check_file, connect, lock, translated, use_wal
+from oppet.drivers.statements import statements
+from oppet.journal.entry import NOTHING, VERSION, Entry, Head, body_of, parse, seal, signed_bytes
+from oppet.journal.kinds import Body, CopyMade, EpochOpened, Receipt
+
+__all__ = ["JournalFile"]
+
+LAST = (1 << 63) - 1
+
+
+class JournalFile:
+    """One open journal. Not for two threads at once."""
+
+    till: str
+    epoch: int
+    head: Head  # the last durable entry
+    signed_seq: int  # the last number a signature covers
+    broken: bool  # nothing works until `recover`
+
+    def __init__(self, path: Path, vfs: str | None, public_key: bytes | None) -> None:
+        """Not for callers: `create` and `open` are."""
+        self.path = path
+        self.till, self.epoch, self.head, self.signed_seq, self.broken = "?", 0, Head(0, NOTHING), 0, True
+        self.public_key = public_key
+        self._vfs = vfs
+        self._sql = statements("journal")
+        self._lock: int | None = lock(path)
+        self._db: apsw.Connection | None = None
+
+    @classmethod
+    def create(cls, path: Path, till: str, epoch: int, *, vfs: str | None = None) -> Self:
+        """Make an empty journal, durably. Raises JournalExistsError unless what is there holds nothing at all."""
+        if epoch < 1 or not till:
+            raise AssertionError((till, epoch))
+        journal = cls(path, vfs, None)
+        try:
+            with journal._translating():
+                journal._db = db = connect(path, vfs, create=True)
+                if db.execute("SELECT count(*) FROM sqlite_schema").get:
+                    raise JournalExistsError(path=str(path))
+                begin_file(db, till, epoch)
+            make_durable(path.parent)
+            journal._read_again()
+        except NotAJournalError:
+            journal.close()
+            raise JournalExistsError(path=str(path)) from None
+        except BaseException:
+            journal.close()
+            raise
+        return journal
+
+    @classmethod
+    def open(cls, path: Path, *, vfs: str | None = None, public_key: bytes | None = None) -> Self:
+        """Open and check what is there: tables, head, last signature and the unsigned tail.
+
+        The epoch's public key is the first entry's unless it is given. Raises JournalMissingError, NotAJournalError,
+        JournalFromFutureError, JournalInUseError, JournalDamagedError, or a disk's UnavailableError.
+        """
+        if not path.is_file():
+            raise JournalMissingError(path=str(path))
+        if path.stat().st_size == 0:
+            raise NotAJournalError(path=str(path), why="it holds zero bytes")
+        journal = cls(path, vfs, public_key)
+        try:
+            journal.recover()
+        except BaseException:
+            journal.close()
+            raise
+        return journal
+
+    def append(
+        self, instant: int, bodies: Sequence[Body], signer: Signer | None, view: tuple[str, bytes] | None = None
+    ) -> list[tuple[int, Body]]:
+        """Seal `bodies` behind the head and make them durable in one commit; give each its number.
+
+        With a signer the new head is signed, and through it every entry before it. A view is saved in the same commit.
+        Raises EntryTooLargeError with nothing done; a disk's UnavailableError leaves the journal broken (`recover`).
+        """
+        db = self._open_db()
+        head, rows, receipts = self.head, [], []
+        for body in bodies:
+            data, head = seal(head, self.till, self.epoch, instant, body)
+            if len(data) > LARGEST_ENTRY:
+                raise EntryTooLargeError(till=self.till, epoch=self.epoch, bytes=len(data), largest=LARGEST_ENTRY)
+            rows.append((head.seq, data.decode()))
+            if isinstance(body, Receipt):
+                receipts.append(("training" if body.kind == "training" else "normal", body.number, head.seq))
+            elif isinstance(body, CopyMade):
+                receipts.append(("copy", body.copy, head.seq))
+        public_key = self.public_key or (_stated_key(bodies[0]) if bodies else None)
+        signature = None
+        if signer is not None:
+            assert signer.public == public_key, "an epoch is signed with the key its first entry names"
+            signature = signer.sign(signed_bytes(self.till, self.epoch, head))
+        with self._translating():
+            if len(rows) == 1 and signature is None and view is None and not receipts:
+                db.execute(self._sql["add_entry"], rows[0])  # its own transaction: the path of a scan
+            else:
+                self._commit(db, head, rows, signature, receipts, view)
+        self.head, self.public_key = head, public_key
+        if signature is not None:
+            self.signed_seq = head.seq
+        return [(seq, body) for (seq, _), body in zip(rows, bodies, strict=True)]
+
+    def _commit(
+        self,
+        db: apsw.Connection,
+        head: Head,
+        rows: list[tuple[int, str]],
+        signature: bytes | None,
+        receipts: list[tuple[str, int, int]],
+        view: tuple[str, bytes] | None,
+    ) -> None:
+        execute, sql = db.execute, self._sql
+        execute("BEGIN IMMEDIATE")
+        for row in rows:
+            execute(sql["add_entry"], row)
+        if signature is not None:
+            execute(sql["add_signature"], (head.seq, signature))
+        for receipt in receipts:
+            execute(sql["add_receipt"], receipt)
+        if view is not None:
+            execute(sql["put_view"], (view[0], head.seq, head.digest, view[1]))
+        execute("COMMIT")
+
+    def recover(self) -> Head:
+        """Open the file again and believe only what the disk holds. Raises what `open` raises; then still broken."""
+        self._close_db()
+        if self._lock is None:
+            self._lock = lock(self.path)
+        with self._translating():
+            self._db = db = connect(self.path, self._vfs, create=False)
+            check_file(db, self.path)
+            use_wal(db)
+            # Rewrites every page of the log into the file and syncs it: what we read from here on is on the disk even
+            # if an fsync failed before and the operating system only still remembers the bytes.
+            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+        return self._read_again()
+
+    def read(self, first: int = 1, last: int | None = None) -> Iterator[Entry]:
+        """The envelopes from `first` to `last`, both included, as they stand when each is reached."""
+        last = LAST if last is None else last
+        while first <= last:
+            with self._translating():
+                rows = self._open_db().execute(self._sql["some_entries"], (first, last)).fetchall()
+            if not rows:
+                return
+            for seq, data in rows:
+                assert isinstance(seq, int)
+                assert isinstance(data, bytes)
+                yield self._parse(seq, data)
+                first = seq + 1
+
+    def raw(self, seq: int) -> bytes:
+        """The exact bytes of entry `seq`. Raises KeyError."""
+        with self._translating():
+            data = self._open_db().execute(self._sql["entry"], (seq,)).get
+        if data is None:
+            raise KeyError(seq)
+        return bytes(data)
+
+    def save_view(self, name: str, seq: int, digest: str, data: bytes) -> None:
+        """Keep what was derived from the entries up to `seq`; it can be thrown away."""
+        db = self._open_db()
+        with self._translating():
+            db.execute(self._sql["put_view"], (name, seq, digest, data))
+
+    def load_view(self, name: str) -> tuple[int, str, bytes] | None:
+        """The saved view, or None if there is none or it was not derived from the entries that are here."""
+        with self._translating():
+            row = self._open_db().execute(self._sql["view"], (name,)).get
+        if row is None:
+            return None
+        seq, said, data = row
+        if not isinstance(seq, int) or not isinstance(data, bytes) or not 0 <= seq <= self.head.seq:
+            return None
+        return (seq, said, data) if said == (digest(self.raw(seq)) if seq else NOTHING) else None
+
+    def find_receipt(self, series: str, number: int) -> int | None:
+        """The entry that holds receipt `number` of `series` (normal | training | copy)."""
+        with self._translating():
+            seq = self._open_db().execute(self._sql["receipt"], (series, number)).get
+        return None if seq is None else int(seq)
+
+    def free_bytes(self) -> int:
+        """What the disk has left for this journal; works on a broken one too."""
+        return free_bytes(self.path)
+
+    def checkpoint(self) -> None:
+        """Fold the log into the file; for a quiet moment, the next commit costs less. Never needed for safety."""
+        db = self._open_db()
+        with self._translating():
+            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+    def close(self) -> None:
+        """Let go of the file and its lock; twice does no harm."""
+        self._close_db()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- behind the calls -------------------------------------------------------------------------------------------
+
+    def _open_db(self) -> apsw.Connection:
+        if self.broken or self._db is None:
+            raise JournalBrokenError(till=self.till, epoch=self.epoch, seq=self.head.seq)
+        return self._db
+
+    def _close_db(self) -> None:
+        db, self._db = self._db, None
+        if db is None:
+            return
+        with contextlib.suppress(apsw.Error):
+            if self.broken:  # what is half known is left as it is
+                db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            db.close(force=True)
+        self.broken = True
+
+    @contextlib.contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except apsw.Error as error:
+            self.broken = True
+            raise translated(error, self.path, self.till, self.epoch, self.head.seq) from error
+
+    def _read_again(self) -> Head:
+        """Take till, epoch, head and key from the file, checking all that hangs on the last signature."""
+        with self._translating():
+            db = self._db
+            assert db is not None
+            self.till, self.epoch = check_file(db, self.path)
+            last = db.execute(self._sql["last_entry"]).get
+            signed = db.execute(self._sql["last_signature"]).get
+            first = db.execute(self._sql["entry"], (1,)).get
+        self.head = Head(0, NOTHING) if last is None else Head(last[0], digest(last[1]))
+        self.signed_seq, signature = (0, b"") if signed is None else signed
+        if first is not None:
+            opened = body_of(self._parse(1, first))
+            self.public_key = self.public_key or (None if opened is None else _stated_key(opened))
+        if self.signed_seq > self.head.seq:
+            raise self._damaged(self.head.seq + 1, "entries are missing at the end, for a signature names a later one")
+        self.broken = False
+        try:
+            self._check_tail(signature)
+        except BaseException:
+            self.broken = True
+            raise
+        return self.head
+
+    def _check_tail(self, signature: bytes) -> None:
+        head = Head(0, NOTHING)
+        if self.signed_seq:
+            head = Head(self.signed_seq, digest(self.raw(self.signed_seq)))
+            good = self.public_key is not None and Verifier(self.public_key).good(
+                signature, signed_bytes(self.till, self.epoch, head)
+            )
+            if not good:
+                raise self._damaged(head.seq, "the last signature does not fit it")
+        for entry in self.read(self.signed_seq + 1):
+            if (entry.seq, entry.prev) != (head.seq + 1, head.digest):
+                raise self._damaged(head.seq + 1, "it does not follow on the entry before it")
+            head = Head(entry.seq, digest(self.raw(entry.seq)))
+
+    def _parse(self, seq: int, data: bytes) -> Entry:
+        try:
+            entry = parse(data)
+        except msgspec.DecodeError:
+            raise self._damaged(seq, "its bytes are no entry") from None
+        if entry.v > VERSION:
+            raise self._damaged(seq, "a newer version wrote it")
+        if (entry.till, entry.epoch, entry.seq) != (self.till, self.epoch, seq):
+            raise self._damaged(seq, "what stands there is another entry")
+        return entry
+
+    def _damaged(self, seq: int, why: str) -> JournalDamagedError:
+        return JournalDamagedError(till=self.till, epoch=self.epoch, seq=seq, why=why)
+
+
+def _stated_key(body: Body) -> bytes | None:
+    """The key an epoch is opened with."""
+    if not isinstance(body, EpochOpened) or len(body.public_key) != 64:
+        return None
+    try:
+        return bytes.fromhex(body.public_key)
+    except ValueError:
+        return None

@@ -1,0 +1,124 @@
+"""How a journal's SQLite file is opened: one writer at a time, hardened against a hostile file, errors made ours.
+
+What is written and read is `journal_file.py`'s and `journal_reader.py`'s. Keeps J5 (one journal, one writer) and J6
+(durable before told: WAL with synchronous=FULL; see docs/rules-journal.md).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+import apsw
+
+from oppet.base.errors import UnavailableError
+from oppet.drivers.journal_errors import (
+    DiskFailedError,
+    DiskFullError,
+    DiskReadOnlyError,
+    JournalFromFutureError,
+    JournalInUseError,
+    NotAJournalError,
+)
+from oppet.drivers.statements import script, statements
+
+__all__ = ["APPLICATION_ID", "FORMAT", "LARGEST_ENTRY", "begin_file", "check_file", "connect", "lock", "translated"]
+
+APPLICATION_ID = 0xD6707074  # "Öppt" as SQLite's application id: a signed 32-bit number in the header
+FORMAT = 1  # of the tables, not of the entries: those carry their own version
+LARGEST_ENTRY = 1 << 20
+_LARGEST_VALUE = 64 << 20  # a view is derived from a day's entries; nothing else comes near
+_WAL_PAGES = 1000  # 4 MB: commits overwrite it in place, which costs a third of growing it
+
+
+def lock(path: Path) -> int:
+    """Take `<path>.lock` for this process and give its handle. Raises JournalInUseError at once."""
+    try:
+        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _from_os(error, path) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
+            raise JournalInUseError(path=str(path)) from None
+        raise _from_os(error, path) from error
+    return handle
+
+
+def connect(path: Path, vfs: str | None, *, create: bool) -> apsw.Connection:
+    """Open for writing, exclusively. Raises apsw.Error; the caller translates it."""
+    flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
+    connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
+    connection.limit(apsw.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
+    connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+    connection.pragma("mmap_size", 0)
+    connection.pragma("cell_size_check", 1)
+    connection.pragma("locking_mode", "exclusive")  # no shared memory file, and no reader can hold the WAL back
+    connection.pragma("synchronous", "full")
+    connection.wal_autocheckpoint(_WAL_PAGES)
+    return connection
+
+
+def begin_file(connection: apsw.Connection, till: str, epoch: int) -> None:
+    """Make the tables in a file that has none, durably."""
+    connection.pragma("application_id", APPLICATION_ID - (1 << 32))
+    connection.pragma("user_version", FORMAT)
+    with connection:
+        connection.execute(script("journal_schema"))
+        connection.executemany(statements("journal")["put_meta"], [("till", till), ("epoch", str(epoch))])
+    use_wal(connection)
+
+
+def use_wal(connection: apsw.Connection) -> None:
+    """Turn to the write-ahead log and keep its file between runs."""
+    connection.pragma("journal_mode", "wal")
+    yes = ctypes.c_int(1)
+    connection.file_control("main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(yes))
+
+
+def check_file(connection: apsw.Connection, path: Path) -> tuple[str, int]:
+    """Give till and epoch of a file with a journal's tables. Raises NotAJournalError or JournalFromFutureError."""
+    if connection.pragma("application_id") != APPLICATION_ID - (1 << 32):
+        raise NotAJournalError(path=str(path), why="it is another program's database")
+    version = connection.pragma("user_version")
+    if version > FORMAT:
+        raise JournalFromFutureError(path=str(path), version=version, known=FORMAT)
+    blank = apsw.Connection(":memory:")
+    blank.execute(script("journal_schema"))
+    schema = statements("journal")["schema"]
+    if list(connection.execute(schema)) != list(blank.execute(schema)):
+        raise NotAJournalError(path=str(path), why="its tables are not a journal's")
+    meta = dict(connection.execute(statements("journal")["meta"]))
+    epoch = str(meta.get("epoch"))
+    if not epoch.isdecimal() or len(epoch) > 9 or "till" not in meta:
+        raise NotAJournalError(path=str(path), why="it names no till and epoch")
+    return str(meta["till"]), int(epoch)
+
+
+def translated(error: apsw.Error, path: Path, till: str = "?", epoch: int = 0, seq: int = 0) -> Exception:
+    """Our leaf for what SQLite said."""
+    if isinstance(error, apsw.BusyError | apsw.LockedError):
+        return JournalInUseError(path=str(path))
+    if isinstance(error, apsw.NotADBError):
+        return NotAJournalError(path=str(path), why="it is no SQLite file")
+    if isinstance(error, apsw.FullError):
+        return DiskFullError(till=till, epoch=epoch, seq=seq)
+    if isinstance(error, apsw.ReadOnlyError):
+        return DiskReadOnlyError(till=till, epoch=epoch, seq=seq)
+    return DiskFailedError(till=till, epoch=epoch, seq=seq, why=str(error) or type(error).__name__)
+
+
+def _from_os(error: OSError, path: Path) -> UnavailableError:
+    if error.errno == errno.ENOSPC:
+        return DiskFullError(till="?", epoch=0, seq=0)
+    if error.errno == errno.EROFS:
+        return DiskReadOnlyError(till="?", epoch=0, seq=0)
+    return DiskFailedError(till="?", epoch=0, seq=0, why=f"{error.strerror}: {path.name}.lock")
