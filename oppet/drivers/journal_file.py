@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -56,6 +56,7 @@ class JournalFile:
         self._sql = statements("journal")
         self._lock: int | None = lock(path)
         self._db: apsw.Connection | None = None
+        self._add_entry = self._sql["add_entry"]
 
     @classmethod
     def create(cls, path: Path, till: str, epoch: int, *, vfs: str | None = None) -> Self:
@@ -106,7 +107,8 @@ class JournalFile:
         With a signer the new head is signed, and through it every entry before it. A view is saved in the same commit.
         Raises EntryTooLargeError with nothing done; a disk's UnavailableError leaves the journal broken (`recover`).
         """
-        db = self._open_db()
+        self._open_db()
+        execute = self._execute
         head, rows, receipts = self.head, [], []
         for body in bodies:
             data, head = seal(head, self.till, self.epoch, instant, body)
@@ -122,11 +124,16 @@ class JournalFile:
         if signer is not None:
             assert signer.public == public_key, "an epoch is signed with the key its first entry names"
             signature = signer.sign(signed_bytes(self.till, self.epoch, head))
-        with self._translating():
+        try:
             if len(rows) == 1 and signature is None and view is None and not receipts:
-                db.execute(self._sql["add_entry"], rows[0])  # its own transaction: the path of a scan
+                execute(self._add_entry, rows[0])  # its own transaction: the path of a scan
             else:
-                self._commit(db, head, rows, signature, receipts, view)
+                self._commit(execute, head, rows, signature, receipts, view)
+        except BaseException as error:
+            self.broken = True
+            if isinstance(error, apsw.Error):
+                raise self._translated(error) from error
+            raise
         self.head, self.public_key = head, public_key
         if signature is not None:
             self.signed_seq = head.seq
@@ -134,17 +141,17 @@ class JournalFile:
 
     def _commit(
         self,
-        db: apsw.Connection,
+        execute: Callable[..., object],
         head: Head,
         rows: list[tuple[int, str]],
         signature: bytes | None,
         receipts: list[tuple[str, int, int]],
         view: tuple[str, bytes] | None,
     ) -> None:
-        execute, sql = db.execute, self._sql
+        sql = self._sql
         execute("BEGIN IMMEDIATE")
         for row in rows:
-            execute(sql["add_entry"], row)
+            execute(self._add_entry, row)
         if signature is not None:
             execute(sql["add_signature"], (head.seq, signature))
         for receipt in receipts:
@@ -258,13 +265,17 @@ class JournalFile:
             yield
         except apsw.Error as error:
             self.broken = True
-            raise translated(error, self.path, self.till, self.epoch, self.head.seq) from error
+            raise self._translated(error) from error
+
+    def _translated(self, error: apsw.Error) -> Exception:
+        return translated(error, self.path, self.till, self.epoch, self.head.seq)
 
     def _read_again(self) -> Head:
         """Take till, epoch, head and key from the file, checking all that hangs on the last signature."""
         with self._translating():
             db = self._db
             assert db is not None
+            self._execute = db.cursor().execute  # one cursor for all that is written: a scan's microseconds
             self.till, self.epoch = check_file(db, self.path)
             last = db.execute(self._sql["last_entry"]).get
             signed = db.execute(self._sql["last_signature"]).get
