@@ -65,11 +65,11 @@ lock: setup  ## make the locks in requirements/ again from pyproject.toml (LOCK_
 words: setup  ## gather the words of pages and receipts into the catalogues
 	@mkdir -p $(dir $(POT))
 	@$(BIN)/pybabel -q extract -F pyproject.toml -k _ -k N_ -k ngettext:1,2 --no-location --sort-output \
-	    --project=oppet --copyright-holder="the Öppet authors" -o $(POT) oppet
+	    --project=oppet --copyright-holder="the Öppet authors" -o $(POT) .
 	@for language in sv en; do \
 	    file=oppet/till/locale/$$language/LC_MESSAGES/oppet.po; \
-	    if [ -f $$file ]; then $(BIN)/pybabel -q update -i $(POT) -o $$file -l $$language --no-fuzzy-matching --ignore-pot-creation-date; \
-	    else mkdir -p $$(dirname $$file); $(BIN)/pybabel -q init -i $(POT) -o $$file -l $$language; fi; done
+	    if [ -f $$file ]; then $(BIN)/pybabel -q update -w 120 -i $(POT) -o $$file -l $$language --no-fuzzy-matching --ignore-pot-creation-date; \
+	    else mkdir -p $$(dirname $$file); $(BIN)/pybabel -q init -w 120 -i $(POT) -o $$file -l $$language; fi; done
 	@$(MAKE) setup
 
 clean:  ## throw away what can be made again (never var/, where a till may have sold)
