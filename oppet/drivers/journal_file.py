@@ -20,7 +20,18 @@ import msgspec
 from oppet.base.canonical import digest
 from oppet.base.signing import Signer, Verifier
 from oppet.drivers.disk import free_bytes, make_durable
-from oppet.drivers.journal_errors import (
+from oppet.drivers.journal_sqlite import (
+    LARGEST_ENTRY,
+    begin_file,
+    check_file,
+    connect,
+    lock,
+    statements,
+    translated,
+    use_wal,
+)
+from oppet.journal.entry import NOTHING, VERSION, Entry, Head, body_of, parse, seal, signed_bytes
+from oppet.journal.errors import (
     EntryTooLargeError,
     JournalBrokenError,
     JournalDamagedError,
@@ -28,9 +39,6 @@ from oppet.drivers.journal_errors import (
     JournalMissingError,
     NotAJournalError,
 )
-from oppet.drivers.journal_sqlite import LARGEST_ENTRY, begin_file, check_file, connect, lock, translated, use_wal
-from oppet.drivers.statements import statements
-from oppet.journal.entry import NOTHING, VERSION, Entry, Head, body_of, parse, seal, signed_bytes
 from oppet.journal.kinds import Body, CopyMade, EpochOpened, Receipt
 
 __all__ = ["JournalFile"]
@@ -53,7 +61,7 @@ class JournalFile:
         self.till, self.epoch, self.head, self.signed_seq, self.broken = "?", 0, Head(0, NOTHING), 0, True
         self.public_key = public_key
         self._vfs = vfs
-        self._sql = statements("journal")
+        self._sql = statements()
         self._lock: int | None = lock(path)
         self._db: apsw.Connection | None = None
         self._add_entry = self._sql["add_entry"]

@@ -10,12 +10,13 @@ import ctypes
 import errno
 import fcntl
 import os
+from functools import cache
 from pathlib import Path
 
 import apsw
 
 from oppet.base.errors import UnavailableError
-from oppet.drivers.journal_errors import (
+from oppet.journal.errors import (
     DiskFailedError,
     DiskFullError,
     DiskReadOnlyError,
@@ -23,15 +24,43 @@ from oppet.drivers.journal_errors import (
     JournalInUseError,
     NotAJournalError,
 )
-from oppet.drivers.statements import script, statements
 
-__all__ = ["APPLICATION_ID", "FORMAT", "LARGEST_ENTRY", "begin_file", "check_file", "connect", "lock", "translated"]
+__all__ = [
+    "APPLICATION_ID",
+    "FORMAT",
+    "LARGEST_ENTRY",
+    "begin_file",
+    "check_file",
+    "connect",
+    "lock",
+    "statements",
+    "translated",
+    "use_wal",
+]
 
 APPLICATION_ID = 0xD6707074  # "Öppt" as SQLite's application id: a signed 32-bit number in the header
 FORMAT = 1  # of the tables, not of the entries: those carry their own version
 LARGEST_ENTRY = 1 << 20
 _LARGEST_VALUE = 64 << 20  # a view is derived from a day's entries; nothing else comes near
 _WAL_PAGES = 1000  # 4 MB: commits overwrite it in place, which costs a third of growing it
+
+_SQL = Path(__file__).parent / "sql"
+_MARK = "-- name: "
+
+
+@cache
+def _schema() -> str:
+    return (_SQL / "journal_schema.sql").read_text(encoding="utf-8")
+
+
+@cache
+def statements() -> dict[str, str]:
+    """The named statements of `sql/journal.sql`: each from a line `-- name: word` to the next."""
+    found: dict[str, str] = {}
+    for part in (_SQL / "journal.sql").read_text(encoding="utf-8").split(_MARK)[1:]:
+        word, _, text = part.partition("\n")
+        found[word.strip()] = "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip()
+    return found
 
 
 def lock(path: Path) -> int:
@@ -72,8 +101,8 @@ def begin_file(connection: apsw.Connection, till: str, epoch: int) -> None:
     connection.pragma("application_id", APPLICATION_ID - (1 << 32))
     connection.pragma("user_version", FORMAT)
     with connection:
-        connection.execute(script("journal_schema"))
-        connection.executemany(statements("journal")["put_meta"], [("till", till), ("epoch", str(epoch))])
+        connection.execute(_schema())
+        connection.executemany(statements()["put_meta"], [("till", till), ("epoch", str(epoch))])
     use_wal(connection)
 
 
@@ -92,11 +121,11 @@ def check_file(connection: apsw.Connection, path: Path) -> tuple[str, int]:
     if version > FORMAT:
         raise JournalFromFutureError(path=str(path), version=version, known=FORMAT)
     blank = apsw.Connection(":memory:")
-    blank.execute(script("journal_schema"))
-    schema = statements("journal")["schema"]
+    blank.execute(_schema())
+    schema = statements()["schema"]
     if list(connection.execute(schema)) != list(blank.execute(schema)):
         raise NotAJournalError(path=str(path), why="its tables are not a journal's")
-    meta = dict(connection.execute(statements("journal")["meta"]))
+    meta = dict(connection.execute(statements()["meta"]))
     epoch = str(meta.get("epoch"))
     if not epoch.isdecimal() or len(epoch) > 9 or "till" not in meta:
         raise NotAJournalError(path=str(path), why="it names no till and epoch")
