@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import re
+import select
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -165,7 +166,6 @@ class XccspUnit:
     def _connect(self) -> None:
         """Have a connection with nothing unread on it. Raises OSError; no byte has been sent."""
         if self._socket is not None:
-            self._socket.settimeout(0)
             try:
                 self._socket.recv(1, socket.MSG_PEEK)  # closed, or an answer that nobody asked for
                 self.close()
@@ -175,13 +175,15 @@ class XccspUnit:
                 self.close()
         self._socket = socket.create_connection(self._address, self._connect_timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.settimeout(0)  # for good: every wait is a select against the deadline, and costs one call
 
     def _exchange(self, body: bytes, timeout_s: float) -> tuple[int, bytes]:
         """Send and read one answer. Raises OSError or FrameError; a byte may have been sent."""
         assert self._socket is not None
         deadline = time.monotonic() + timeout_s
-        self._socket.settimeout(timeout_s)
-        self._socket.sendall(b"%s%d\r\n\r\n%s" % (self._head, len(body), body))
+        leaving = b"%s%d\r\n\r\n%s" % (self._head, len(body), body)
+        while leaving := leaving[self._socket.send(leaving) :]:
+            _wait(deadline, (), (self._socket,))
         answer = _Answer(self._socket, deadline)
         head = answer.until(b"\r\n\r\n", LONGEST_HEAD).decode("latin-1").lower()
         status = re.match(r"http/1\.[01] ([0-9]{3})[ \r]", head)
@@ -238,11 +240,17 @@ class _Answer:
         return body
 
     def _more(self) -> None:
-        self._source.settimeout(max(0.001, self._deadline - time.monotonic()))
+        _wait(self._deadline, (self._source,), ())
         received = self._source.recv(LONGEST_BODY)
         if not received:
             raise ConnectionResetError("hung up")
         self.left += received
+
+
+def _wait(deadline: float, to_read: tuple[socket.socket, ...], to_write: tuple[socket.socket, ...]) -> None:
+    left_s = deadline - time.monotonic()
+    if left_s <= 0 or not any(select.select(to_read, to_write, (), left_s)):
+        raise TimeoutError("no answer in time")
 
 
 def _raw(said: XmlAnswer | Exception) -> str:

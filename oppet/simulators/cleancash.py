@@ -84,6 +84,23 @@ def fault_message(code: int, what: str = "") -> bytes:
     return message("Fault", f"<Fault>{short}<Message>{escape(what or name)}</Message></Fault>")
 
 
+def spoil(good: bytes, fault: str) -> bytes:
+    """What arrives instead of a good answer."""
+    match fault:
+        case "silent_registered":
+            return b""
+        case "garbage":
+            return http(200, secrets.token_bytes(200))
+        case "half":
+            return good[: len(good) - 60]
+        case "huge":
+            return http(200, b"<response>" + b"A" * 1_000_000 + b"</response>")
+        case "hostile":
+            return http(200, BOMB)
+        case _:
+            return good
+
+
 def child(element: ET.Element, name: str) -> ET.Element:
     """The one child of that name."""
     found = element.findall(NS + name)
@@ -183,14 +200,8 @@ class CleanCashUnit:
             f"<RegisterResult><Code>{code}</Code><UnitId>{unit}</UnitId><UnitMainStatus>0</UnitMainStatus>"
             f"<UnitStorageStatus>{self._memory.storage}</UnitStorageStatus></RegisterResult>",
         )
-        spoilt = {
-            "silent_registered": b"",
-            "garbage": http(200, secrets.token_bytes(200)),
-            "half": good[: len(good) - 60],
-            "huge": http(200, b"<response>" + b"A" * 1_000_000 + b"</response>"),
-            "hostile": http(200, BOMB),
-        }
-        return Answer(spoilt.get(fault.fault, good), fault.seconds if fault.fault == "slow" else 0)
+        seconds = fault.seconds if fault.fault == "slow" else 0
+        return Answer(spoil(good, fault.fault), seconds)
 
     def _read(self, element: ET.Element) -> Receipt:
         register, org_no = self._who(element)

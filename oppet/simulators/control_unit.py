@@ -17,7 +17,7 @@ import os
 import sys
 from base64 import b32encode
 from collections import Counter
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,13 @@ class Receipt:
     negative: int
     vat: str
 
+    def values(self) -> tuple[str | int, ...]:
+        """The fields in order, for the memory's file and the code."""
+        return (
+            self.register, self.receipt_id, self.receipt_type, self.minute, self.org_no, self.total, self.negative,
+            self.vat,
+        )  # fmt: skip
+
 
 class RefusedReceipt(Exception):  # noqa: N818 - a unit's answer, not a fault of ours
     """`why`: "changed" (same id, other contents), "not_rising", "full" or "register" (another company's)."""
@@ -52,7 +59,7 @@ class RefusedReceipt(Exception):  # noqa: N818 - a unit's answer, not a fault of
 
 def control_code(unit: str, receipt: Receipt) -> str:
     """Make a code in the shape of the real ones: 32 base-32 characters, a semicolon and 26 more."""
-    said = json.dumps([unit, *astuple(receipt)]).encode()
+    said = json.dumps([unit, *receipt.values()]).encode()
     digest = hmac.digest(b"simulated control unit " + unit.encode(), said, hashlib.sha512)
     return f"{b32encode(digest[:20]).decode()};{b32encode(digest[20:36]).decode()[:26]}"
 
@@ -106,7 +113,7 @@ class Memory:
         if len(self.receipts) >= self.capacity:
             raise RefusedReceipt("full")
         code = control_code(self.unit, receipt) if receipt.receipt_type in CODED else ""
-        self._write([*astuple(receipt), code])
+        self._write([*receipt.values(), code])
         self._remember(receipt, code)
         return code
 
@@ -140,7 +147,7 @@ class Memory:
             "storage": self.storage,
             "last_request": [asdict(receipt) for receipt, _ in self.last.values()],
             "registrations": [
-                dict(zip(names, astuple(receipt), strict=True)) | {"code": code}
+                dict(zip(names, receipt.values(), strict=True)) | {"code": code}
                 for receipt, code in self.receipts[len(self.receipts) - min(tail, len(self.receipts)) :]
             ],
         }

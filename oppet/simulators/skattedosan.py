@@ -52,6 +52,23 @@ def framed(words: str) -> bytes:
     return b"%s0x%04X\r" % (message, binascii.crc_hqx(message, 0))
 
 
+def spoil(good: bytes, code: str, fault: str) -> bytes:
+    """What arrives instead of a good answer."""
+    match fault:
+        case "silent_registered":
+            return b""
+        case "garbage":
+            return secrets.token_bytes(40).replace(b"\r", b"?") + b"\r"
+        case "half":
+            return good[: len(good) // 2]
+        case "huge":
+            return b"0 " + b"A" * 1_000_000 + b"\r"
+        case "hostile":
+            return framed(f"0 {code[:20]}\x1b@\x00\x1d(A")  # printer commands under a correct CRC
+        case _:
+            return good
+
+
 class SkattedosanUnit:
     """Reads lines and gives answers; knows nothing of the wire."""
 
@@ -103,14 +120,8 @@ class SkattedosanUnit:
         if fault.fault == "wrong":
             code = self._memory.other_code(receipt)
         good = framed(f"0 {code}" if code else "0")
-        spoilt = {
-            "silent_registered": b"",
-            "garbage": secrets.token_bytes(40).replace(b"\r", b"?") + b"\r",
-            "half": good[: len(good) // 2],
-            "huge": b"0 " + b"A" * 1_000_000 + b"\r",
-            "hostile": framed(f"0 {code[:20]}\x1b@\x00\x1d(A"),
-        }
-        return fault.seconds if fault.fault == "slow" else 0, spoilt.get(fault.fault, good)
+        seconds = fault.seconds if fault.fault == "slow" else 0
+        return seconds, spoil(good, code, fault.fault)
 
     @staticmethod
     def _read(arguments: list[str]) -> tuple[int, Receipt | None]:
