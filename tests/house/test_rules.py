@@ -1,4 +1,4 @@
-"""Every rule of docs/rules.md has a test, and every rule that anybody cites exists."""
+"""Every rule of docs/rules*.md has a test, and every rule that anybody cites exists."""
 
 import ast
 import io
@@ -11,16 +11,25 @@ from tests.conftest import ROOT
 
 ROW = re.compile(r"^\| ([A-Z]{1,3}\d{1,2}) \|", re.MULTILINE)
 TEST_NAME = re.compile(r"^test_((?:[a-z]{1,3}\d{1,2}_)+)")
+PERCENTILES = {"P50", "P95", "P99"}
 
 
 def rules() -> list[str]:
-    return ROW.findall((ROOT / "docs" / "rules.md").read_text(encoding="utf-8"))
+    pages = sorted((ROOT / "docs").glob("rules*.md"))
+    return [rule for page in pages for rule in ROW.findall(page.read_text(encoding="utf-8"))]
 
 
 def citation() -> re.Pattern[str]:
     """Match a rule's number as people write it; "key F2" and "GTIN-14" are none."""
     prefixes = "|".join(sorted({rule.rstrip("0123456789") for rule in rules()}, key=len, reverse=True))
-    return re.compile(rf"(?<![\w#-])(?<!key )((?:{prefixes})\d{{1,2}})(?![\w-])")
+    return re.compile(rf"(?<![\w#-])(?<!key )((?:{prefixes})\d{{1,2}})(?![\w-]|:\d)")
+
+
+def named(test: str) -> set[str]:
+    """Give the rules that lead a test's name; `test_gs1_…` and `test_p99_…` are led by none."""
+    match = TEST_NAME.match(test)
+    words = {word.upper() for word in match[1].split("_") if word} if match else set()
+    return {word for word in words - PERCENTILES if citation().fullmatch(word)}
 
 
 def prose(source: str) -> Iterator[str]:
@@ -42,8 +51,7 @@ def rules_with_a_test() -> set[str]:
     for path in python_files("tests"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-                name = TEST_NAME.match(node.name)
-                found.update(name[1].upper().split("_") if name else [])
+                found.update(named(node.name))
                 found.update(citation().findall(ast.get_docstring(node) or ""))
     return found
 
@@ -59,9 +67,8 @@ def test_h1_every_cited_rule_exists() -> None:
     for path in python_files("oppet") + python_files("tests"):
         source = path.read_text(encoding="utf-8")
         cited = {rule for text in prose(source) for rule in pattern.findall(text)}
-        named = re.findall(r"def (test_\w+)", source) if path.is_relative_to(ROOT / "tests") else []
-        for name in filter(None, map(TEST_NAME.match, named)):
-            cited.update(rule.upper() for rule in name[1].split("_") if rule)
+        if path.is_relative_to(ROOT / "tests"):
+            cited |= {rule for test in re.findall(r"def (test_\w+)", source) for rule in named(test)}
         unknown += [f"{path.relative_to(ROOT)} cites {rule}" for rule in sorted(cited - known)]
     assert unknown == []
 
