@@ -23,6 +23,8 @@ LIBRARIES = {
     "sale": {"msgspec"},
     "fiscal": {"msgspec"},
 }
+PLACES = {"till", "store", "hq", "site"}
+OTHERS = {"drivers", "simulators", "bench", "sim"}
 # The part of the standard library that only thinks. (zoneinfo reads the time zone tables, and nothing else.)
 PURE = set(
     "__future__ abc base64 binascii bisect calendar collections contextlib copy dataclasses datetime decimal enum "
@@ -54,11 +56,11 @@ def imported(tree: ast.Module) -> set[str]:
     return names
 
 
-def rooms_under_contract() -> dict[str, set[str]]:
-    """Give each contract's name and the rooms it speaks for."""
+def rooms_under_contract(key: str = "source_modules") -> dict[str, set[str]]:
+    """Give each contract's name and the rooms it speaks for, or with "forbidden_modules" what it forbids them."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return {
-        contract["name"]: {room.removeprefix("oppet.") for room in contract.get("source_modules", [])}
+        contract["name"]: {room.removeprefix("oppet.") for room in contract.get(key, [])}
         for contract in settings["tool"]["importlinter"]["contracts"]
     }
 
@@ -71,8 +73,17 @@ def test_h2_a_rule_room_uses_only_the_libraries_let_into_it() -> None:
     assert strangers == []
 
 
-def test_h2_every_rule_room_of_the_contract_has_its_list_of_libraries() -> None:
-    assert rooms_under_contract()["Rule rooms have no hands"] == set(LIBRARIES)
+def test_h2_every_rule_room_is_under_contract_and_has_its_list_of_libraries() -> None:
+    rule_rooms = {room.name for room in rooms()} - PLACES - OTHERS
+    assert rooms_under_contract()["Rule rooms have no hands"] == rule_rooms
+    assert set(LIBRARIES) == rule_rooms
+
+
+def test_h4_every_place_and_simulator_is_under_contract() -> None:
+    there = {room.name for room in rooms()}
+    assert rooms_under_contract()["Places reach the world through drivers"] == there & PLACES
+    forbidden = rooms_under_contract("forbidden_modules")["Simulators import nothing of ours"]
+    assert forbidden == (there - {"simulators"}) | {"cli"}
 
 
 def test_h2_a_rule_room_never_opens_prints_or_evaluates() -> None:
