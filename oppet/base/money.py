@@ -91,4 +91,4 @@ def _parse(text: str, decimals: int) -> int | None:
     digits = whole + rest
     if not digits or len(digits) > 12 or not (digits.isascii() and digits.isdigit()) or len(rest) > decimals or not whole:
         return None
-    return int(whole) * 10**decimals + int((rest + "0" * decimals)[:decimals])
+    return int(whole + rest.ljust(decimals, "0"))

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from oppet.journal.kinds import UnitRequest
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -55,21 +57,6 @@ class ReceiptType(StrEnum):
 
 
 CODED_TYPES = frozenset({ReceiptType.NORMAL, ReceiptType.COPY})
-
-
-class UnitRequest(msgspec.Struct, frozen=True):
-    """What a registration says; journalled as it is before it is sent."""
-
-    unit: str  # the configured unit's manufacturing number
-    serial: int  # our message serial towards this unit (XCCSP: new for each attempt; Skattedosan: the receipt's number)
-    receipt_id: int  # the receipt's number in its series: the same in every attempt
-    receipt_type: str  # a ReceiptType value
-    minute: str  # local time, yyyyMMddHHmm
-    org_no: str  # 10 digits
-    register: str  # kassabeteckning (PosId)
-    total_ore: int  # gross sold, never negative
-    negative_ore: int  # absolute amount returned
-    vat: tuple[tuple[int, int], ...]  # (rate in basis points: 2500, 1200, 600 or 0; VAT amount in öre)
 
 
 class UnitCode(msgspec.Struct, frozen=True, tag="code"):

@@ -14,9 +14,9 @@ __all__ = [
     "KINDS",
     "AgeChecked",
     "Body",
+    "CaseOpened",
     "CashCounted",
     "CashMoved",
-    "CaseOpened",
     "ClockDoubted",
     "CodeUnknown",
     "CopyMade",
@@ -30,6 +30,7 @@ __all__ = [
     "LineAdded",
     "LineChanged",
     "LineDiscount",
+    "LineOffer",
     "LineVoided",
     "MeansTotal",
     "MemberShown",
@@ -41,6 +42,7 @@ __all__ = [
     "ReceiptLine",
     "ReceiptPrinted",
     "ReceiptTender",
+    "RegistrationGivenUp",
     "RegistrationRefused",
     "RegistrationSent",
     "RegistrationSilent",
@@ -58,6 +60,7 @@ __all__ = [
     "TenderReversed",
     "TenderTaken",
     "TillStarted",
+    "TillStopped",
     "TimeConfirmed",
     "UnitAnswered",
     "UnitClosed",
@@ -97,6 +100,10 @@ class TillStarted(Body, frozen=True):
     prices: str  # version of the price file
     installation: str
     unclean: bool  # the run before did not end by itself
+
+
+class TillStopped(Body, frozen=True):
+    """The run ended by itself, in order."""
 
 
 class SettingChanged(Body, frozen=True):
@@ -233,6 +240,13 @@ class LineVoided(Body, frozen=True):
     approved_by: int
 
 
+class LineOffer(msgspec.Struct, frozen=True):
+    """A promotion or member price that a line got."""
+
+    line: int
+    discount: LineDiscount
+
+
 class DiscountGiven(Body, frozen=True):
     sale: int
     discount: int
@@ -306,6 +320,7 @@ class TenderTaken(Body, frozen=True):
     given_ore: int  # cash handed over
     change_ore: int
     reference: str = ""
+    offers: tuple[LineOffer, ...] | None = None  # with the first tender the promotions stand as they are now
 
 
 class TenderReversed(Body, frozen=True):
@@ -355,6 +370,7 @@ class RegistrationSent(Body, frozen=True):
     sale: int
     attempt: int
     request: UnitRequest
+    copied: int = 0  # the receipt whose copy this is
 
 
 class UnitAnswered(Body, frozen=True):
@@ -381,6 +397,14 @@ class RegistrationSilent(Body, frozen=True):
     receipt_id: int
     unit: str
     raw: str
+
+
+class RegistrationGivenUp(Body, frozen=True):
+    """Every unit refused in so many words: nothing is registered anywhere, and the number is free for the next receipt."""
+
+    sale: int
+    receipt_type: str
+    receipt_id: int
 
 
 class CodeUnknown(Body, frozen=True):

@@ -16,10 +16,12 @@ from oppet.journal.kinds import (
     DiscountWithdrawn,
     LineAdded,
     LineChanged,
+    LineOffer,
     LineVoided,
     MemberShown,
     Original,
     Receipt,
+    RegistrationGivenUp,
     RegistrationRefused,
     RegistrationSent,
     SaleAbandoned,
@@ -61,10 +63,11 @@ NEXT: dict[tuple[str, type[Body]], str] = {
     (PARKED, SaleAbandoned): ABANDONED,
     (PAYING, TenderTaken): PAYING,
     (PAYING, TenderReversed): PAYING,  # the last one reversed: open again, see `apply`
+    (PAYING, SaleAbandoned): ABANDONED,  # no unit took it and a tender could not be taken back: a case holds it
     (PAYING, RegistrationSent): REGISTERING,
     (REGISTERING, RegistrationSent): REGISTERING,
     (REGISTERING, RegistrationRefused): REGISTERING,
-    (REGISTERING, TenderReversed): REGISTERING,  # only after every unit refused, see `apply`
+    (REGISTERING, RegistrationGivenUp): PAYING,
     (REGISTERING, Receipt): DONE,
     (REGISTERING, CodeUnknown): UNKNOWN,
 }
@@ -90,6 +93,7 @@ class Basket(msgspec.Struct):
     member: str = ""
     ages: dict[int, bool] = {}
     tenders: dict[int, TenderTaken] = {}
+    offers: tuple[LineOffer, ...] | None = None  # once money is taken, what was promised stands
     last_line: int = 0
     last_discount: int = 0
     last_tender: int = 0
@@ -146,10 +150,11 @@ def apply(basket: Basket, time: str, body: Body) -> None:  # noqa: C901 - one ar
             basket.ages[body.limit] = body.passed
         case TenderTaken():
             basket.tenders[body.tender] = body
+            basket.offers = basket.offers if body.offers is None else body.offers
             basket.last_tender = body.tender
         case TenderReversed():
             basket.tenders.pop(body.tender)
             if not basket.tenders:
-                basket.state = OPEN
+                basket.state, basket.offers = OPEN, None
         case _:
             pass

@@ -1,0 +1,77 @@
+"""Why the till itself refuses or waits."""
+
+from __future__ import annotations
+
+from oppet.base.errors import RefusedError, UnavailableError
+from oppet.base.words import N_
+
+__all__ = [
+    "ClockInDoubtError",
+    "DiskNearlyFullError",
+    "FloatMissingError",
+    "NeedsQuantityError",
+    "NoControlUnitError",
+    "NoReceiptError",
+    "NotPossibleNowError",
+    "NotSignedInError",
+    "OutageOpenError",
+    "ReservedError",
+    "SettingsError",
+    "WrongBadgeError",
+    "WrongPinError",
+]
+
+
+class NotSignedInError(RefusedError):
+    sentence = N_("Nobody is signed in at this till. Sign in with number and PIN, or badge and PIN.")
+
+
+class WrongPinError(RefusedError):
+    sentence = N_("Number and PIN do not belong together. Tries left before a pause: {left}.")
+
+
+class WrongBadgeError(RefusedError):
+    sentence = N_("This badge belongs to nobody at this store.")
+
+
+class ReservedError(RefusedError):
+    sentence = N_("Too many wrong PINs. Wait {seconds} seconds and try again.")
+
+
+class FloatMissingError(RefusedError):
+    sentence = N_("The float is not registered. Count the change in the drawer and register it before the first sale.")
+
+
+class NotPossibleNowError(RefusedError):
+    sentence = N_("{action} is not possible now: {why}.")
+
+
+class NeedsQuantityError(RefusedError):
+    sentence = N_("{name} is sold by weight. Enter the weight the scale shows.")
+
+
+class NoReceiptError(RefusedError):
+    sentence = N_("This till has no receipt number {number}. Scan the code on the receipt or look at the number again.")
+
+
+class SettingsError(RefusedError):
+    sentence = N_("The settings in {file} cannot be used: {reason}.")
+
+
+class ClockInDoubtError(RefusedError):
+    sentence = N_(
+        "The clock says {reading}, which cannot be right (expected {earliest} to {latest}). "
+        "A supervisor confirms date and time, then the till sells."
+    )
+
+
+class DiskNearlyFullError(UnavailableError):
+    sentence = N_("Only {free} MB are left on the disk ({least} MB needed): no new sale begins. Call operations.")
+
+
+class NoControlUnitError(UnavailableError):
+    sentence = N_("No control unit answers ({why}). No sale may be registered: the reserve routine applies.")
+
+
+class OutageOpenError(UnavailableError):
+    sentence = N_("The reserve routine applies since {since}. Write reserve receipts until a supervisor ends the outage.")

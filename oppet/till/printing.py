@@ -1,0 +1,111 @@
+"""Receipts out of the till: whatever is durable and not known to have left it, by the first path that works.
+
+A receipt is an entry first. If every path fails the sale stands and the receipt waits; the next sale does not start (law 6 of the
+design). Keeps P (one original, one copy) and R04 (nothing on paper that is not on disk).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from oppet.base.errors import UnavailableError
+from oppet.fiscal.paper import copy_paper, electronic_paper, printed_again, receipt_paper
+from oppet.fiscal.paths import ReceiptPath
+from oppet.fiscal.report_paper import report_paper
+from oppet.fiscal.sheet import Paper, Say
+from oppet.journal.entry import Entry, body_of
+from oppet.journal.kinds import CopyMade, Receipt, ReceiptPrinted, ReportMade
+from oppet.till.desk import Desk
+from oppet.till.state import COPY, NORMAL, TRAINING, Unprinted
+
+__all__ = ["Coder", "Printing"]
+
+
+class Coder(Protocol):
+    """Makes the signed code of a receipt: what its QR holds (`fiscal/electronic.py`)."""
+
+    def __call__(self, receipt: Receipt, entry: Entry) -> str: ...
+
+
+class Printing:
+    def __init__(self, desk: Desk, say: Say, code: Coder) -> None:
+        self._desk = desk
+        self._say = say
+        self._code = code
+        self._electronic = False
+        self.trouble = ""  # why the last receipt did not come out, for the page
+
+    def wish(self, *, electronic: bool) -> None:
+        """How the customer wants the next receipt."""
+        self._electronic = electronic and self._desk.rules.electronic
+
+    def _paths(self) -> list[ReceiptPath]:
+        first = "electronic" if self._electronic else "paper"
+        return sorted(self._desk.ports.paths, key=lambda path: path.kind != first)
+
+    def print_all(self, *, again: bool = False, drawer: bool = False) -> None:
+        """Put out everything that waits, oldest first. What no path takes goes on waiting, and `trouble` says why."""
+        self.trouble = ""
+        for waiting in list(self._desk.state.unprinted):
+            path = self._print(waiting, again=again, drawer=drawer)
+            if path is None:
+                return
+            name = "electronic" if path.kind == "electronic" else path.name
+            self._desk.write(ReceiptPrinted(waiting.series, waiting.number, name, again))
+        self._electronic = False
+
+    def _print(self, waiting: Unprinted, *, again: bool, drawer: bool) -> ReceiptPath | None:
+        whys = []
+        for path in self._paths():
+            try:
+                paper = self.paper(waiting, electronic=path.kind == "electronic")
+                path.print(printed_again(paper, self._say) if again else paper)
+                if drawer:
+                    path.open_drawer()
+            except UnavailableError as away:
+                whys.append(away)
+                continue
+            return path
+        self.trouble = "; ".join(self._say(away.sentence).format(**away.facts) for away in whys)
+        return None
+
+    def paper(self, which: Unprinted, *, electronic: bool = False) -> Paper:
+        """The sheet of a receipt or copy of this till. The caller owes a number that is in the journal."""
+        entry = self._desk.receipt_entry(which.series, which.number)
+        assert entry is not None, f"no {which.series} {which.number} in the journal"
+        body = body_of(entry)
+        if isinstance(body, CopyMade):
+            original = self._desk.receipt_entry(NORMAL, body.number)
+            assert original is not None, "a copy of nothing"
+            receipt = body_of(original)
+            assert isinstance(receipt, Receipt), "a copy of no receipt"
+            return copy_paper(receipt, original.time, body, entry.time, self._say)
+        assert isinstance(body, Receipt), "a receipt's place holds no receipt"
+        code = self._code(body, entry) if which.series == NORMAL else ""
+        make = electronic_paper if electronic else receipt_paper
+        return make(body, entry.time, self._say, code)
+
+    def report(self, made: ReportMade, time: str) -> None:
+        """Print an X or Z if a printer is there: the journal holds it all the same, so nothing waits for paper (R09)."""
+        paper = report_paper(made, time, self._say)
+        self.trouble = ""
+        for path in self._desk.ports.paths:
+            try:
+                path.print(paper)
+            except UnavailableError as away:
+                self.trouble = self._say(away.sentence).format(**away.facts)
+                continue
+            return
+
+    def drawer(self) -> bool:
+        """Pulse the drawer; False if no path could."""
+        for path in self._desk.ports.paths:
+            try:
+                path.open_drawer()
+            except UnavailableError:
+                continue
+            return True
+        return False
+
+
+assert {COPY, NORMAL, TRAINING} == {"copy", "normal", "training"}, "the journal's words for the series"

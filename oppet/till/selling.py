@@ -1,0 +1,298 @@
+"""Goods into the basket and out of it again: scan, weigh, change, void, discount, park.
+
+Every scan is durable before the page shows it (unsigned until the next signed group). Leaves money to `checkout.py`, goods coming
+back to `returns.py`. Keeps T3 (nothing is sold that must not be: expired, recalled, without a price) and S7 (approvals).
+"""
+
+from __future__ import annotations
+
+from oppet.base.errors import clip
+from oppet.base.money import kronor
+from oppet.base.words import N_
+from oppet.goods import codes, freshness, vat
+from oppet.goods.article import Article, price_at
+from oppet.goods.codes import Scanned
+from oppet.goods.errors import ExpiredError, NoPriceError, RecalledError
+from oppet.goods.freshness import MarkDown
+from oppet.journal.kinds import (
+    AgeChecked,
+    Body,
+    DiscountGiven,
+    DiscountWithdrawn,
+    LineAdded,
+    LineChanged,
+    LineVoided,
+    MemberShown,
+    PriceAsked,
+    SaleAbandoned,
+    SaleOpened,
+    SaleParked,
+    SaleResumed,
+    ScanRefused,
+)
+from oppet.sale import basket as baskets
+from oppet.sale.basket import MOST_LINES, Basket, Line
+from oppet.sale.errors import (
+    BasketEmptyError,
+    BasketStateError,
+    DiscountTooLargeError,
+    NoSuchLineError,
+    NoSuchSaleError,
+    TooManyLinesError,
+)
+from oppet.sale.lines import changed, goods_line, pant_line
+from oppet.sale.price import discount_of
+from oppet.sale.rights import Staff, approver
+from oppet.till.desk import Desk
+from oppet.till.errors import NeedsQuantityError, NotPossibleNowError
+
+__all__ = ["Selling"]
+
+MOST_REASON = 60
+LONGEST_TOKEN = 64
+
+
+class Selling:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    # --- goods in
+
+    def scan(self, text: str, quantity_milli: int | None = None) -> LineAdded:
+        """Read a code and add what it names; begins a sale if there is none. `quantity_milli`: pieces or weight by hand.
+
+        Raises a goods leaf for codes and goods that are refused, NeedsQuantityError for weighed goods without a weight.
+        """
+        desk = self._desk
+        desk.ready()
+        scanned = codes.read(text, desk.today())
+        return self._add(desk.ports.catalogue.find(scanned), scanned, quantity_milli)
+
+    def pick(self, number: str, quantity_milli: int | None = None) -> LineAdded:
+        """Add an article chosen by quick key or search. Raises UnknownArticleError and what `scan` raises."""
+        self._desk.ready()
+        return self._add(self._desk.ports.catalogue.article(number), None, quantity_milli)
+
+    def _add(self, article: Article, scanned: Scanned | None, quantity_milli: int | None) -> LineAdded:
+        desk = self._desk
+        basket = desk.state.baskets.get(desk.state.current)
+        if basket is None:
+            desk.may_begin()
+        else:
+            desk.staff()
+            baskets.allow(basket, LineAdded, N_("adding goods"))
+            if basket.mode == "return":
+                raise NotPossibleNowError(action=N_("Adding goods"), why=N_("this is a return"))
+            if basket.last_line >= MOST_LINES:
+                raise TooManyLinesError(most=MOST_LINES)
+        sale = basket.sale if basket is not None else desk.state.last_sale + 1
+        number = basket.last_line + 1 if basket is not None else 1
+        try:
+            bodies = self._lines(article, scanned, quantity_milli, sale, number)
+        except (ExpiredError, RecalledError, NoPriceError) as refused:
+            code = clip(scanned.raw if scanned is not None else article.number)
+            desk.write(ScanRefused(basket.sale if basket is not None else 0, code, type(refused).__name__), sign=False)
+            raise
+        first: list[Body] = [] if basket is not None else [SaleOpened(sale, "sale", desk.state.staff)]
+        desk.write(*first, *bodies, sign=False)
+        return bodies[0]
+
+    def _lines(
+        self, article: Article, scanned: Scanned | None, quantity_milli: int | None, sale: int, number: int
+    ) -> list[LineAdded]:
+        desk = self._desk
+        when = desk.when()
+        mark_down = self._judge(article, scanned, when)
+        price = price_at(article, when)
+        quantity = quantity_milli
+        if quantity is None:
+            quantity = scanned.weight_g if scanned is not None else None
+        if quantity is None:
+            if article.unit == "kg" and (scanned is None or scanned.price_ore is None):
+                raise NeedsQuantityError(name=article.name)
+            quantity = 1000
+        percent = mark_down.percent if mark_down is not None else 0
+        rate = vat.rate(article.vat, when[:10])
+        line = goods_line(sale, number, article, price, rate, quantity, scanned, percent)
+        if article.pant is None:
+            return [line]
+        pant = desk.ports.catalogue.article(article.pant)
+        return [line, pant_line(sale, number + 1, pant, price_at(pant, when), vat.rate(pant.vat, when[:10]), line)]
+
+    def _judge(self, article: Article, scanned: Scanned | None, when: str) -> MarkDown | None:
+        catalogue = self._desk.ports.catalogue
+        return freshness.judge(article, scanned, when, catalogue.recalls, catalogue.markdowns)
+
+    def ask_price(self, text: str) -> tuple[Article, int]:
+        """What an article costs now, without selling it: (article, öre a unit)."""
+        desk = self._desk
+        desk.ready()
+        staff = desk.staff()
+        article = desk.ports.catalogue.find(codes.read(text, desk.today()))
+        ore = price_at(article, desk.when()).ore
+        desk.write(PriceAsked(article.number, ore, staff.number), sign=False)
+        return article, ore
+
+    # --- changes
+
+    def change(self, line: int, quantity_milli: int, approval: Staff | None = None) -> None:
+        """Set a line's quantity; its deposit follows. Less counts like a void. Raises OddQuantityError, NeedsApprovalError."""
+        desk, basket, found = self._found(line)
+        baskets.allow(basket, LineChanged, N_("changing a line"))
+        most = desk.ports.catalogue.article(found.added.article).max_weight_g
+        bodies = [changed(found, quantity_milli, most)]
+        less = found.amount_ore - bodies[0].amount_ore
+        if less > desk.rules.limits.void_ore:
+            approver("void", desk.staff(), approval)
+        for pant in self._deposits(basket, line):
+            bodies.append(changed(pant, quantity_milli, most))
+        desk.write(*bodies, sign=False)
+
+    def void(self, line: int, approval: Staff | None = None) -> None:
+        """Take a line off, its deposit with it. Above the limit a supervisor approves (S7)."""
+        desk, basket, found = self._found(line)
+        baskets.allow(basket, LineVoided, N_("voiding a line"))
+        staff = desk.staff()
+        gone = [found, *self._deposits(basket, line)]
+        approved = 0
+        if sum(item.amount_ore for item in gone) > desk.rules.limits.void_ore:
+            approved = approver("void", staff, approval)
+        desk.write(
+            *(
+                LineVoided(basket.sale, item.added.line, item.amount_ore, staff.number, approved)
+                for item in gone
+            ),
+            sign=False,
+        )
+
+    def _found(self, line: int) -> tuple[Desk, Basket, Line]:
+        desk = self._desk
+        desk.ready()
+        basket = desk.basket()
+        found = basket.lines.get(line)
+        if found is None or found.voided:
+            raise NoSuchLineError(line=line)
+        if found.added.pant_of:
+            raise NotPossibleNowError(action=N_("Changing a deposit"), why=N_("it follows its goods"))
+        return desk, basket, found
+
+    @staticmethod
+    def _deposits(basket: Basket, line: int) -> list[Line]:
+        return [other for other in basket.standing() if other.added.pant_of == line]
+
+    def discount(
+        self, line: int, percent: int, amount_ore: int, reason: str, approval: Staff | None = None
+    ) -> DiscountGiven:
+        """Give a discount on a line (or on the basket, line 0), whole percent or öre, with a reason that is printed.
+
+        Raises DiscountTooLargeError, NeedsApprovalError above the cashier's limit, RefusedError leaves for nonsense.
+        """
+        desk = self._desk
+        desk.ready()
+        basket = desk.basket()
+        baskets.allow(basket, DiscountGiven, N_("a discount"))
+        if basket.mode == "return":
+            raise NotPossibleNowError(action=N_("A discount"), why=N_("a return repeats the original's prices"))
+        why = clip(" ".join(reason.split()), MOST_REASON)
+        if not why:
+            raise NotPossibleNowError(action=N_("A discount"), why=N_("it needs a reason"))
+        if not 0 <= percent <= 100 or amount_ore < 0 or (percent == 0) == (amount_ore == 0):
+            raise NotPossibleNowError(action=N_("A discount"), why=N_("enter either 1–100 percent or an amount"))
+        if line:
+            self._found(line)
+        priced = desk.priced(basket)
+        targets = [p for p in priced.lines if p.line.added.discountable and line in (0, p.line.added.line)]
+        base = sum(p.net_ore for p in targets)
+        taken = discount_of(percent, amount_ore or base, base)
+        if base <= 0 or amount_ore > base:
+            raise DiscountTooLargeError(discount=kronor(amount_ore or taken), most=kronor(base))
+        staff = desk.staff()
+        approved = 0
+        if taken * 100 > base * desk.rules.limits.discount_percent:
+            approved = approver("discount", staff, approval)
+        given = DiscountGiven(
+            basket.sale, basket.last_discount + 1, line, percent, amount_ore, why, staff.number, approved
+        )
+        desk.write(given, sign=False)
+        return given
+
+    def withdraw_discount(self, discount: int) -> None:
+        desk = self._desk
+        desk.ready()
+        basket = desk.basket()
+        baskets.allow(basket, DiscountWithdrawn, N_("withdrawing a discount"))
+        if discount not in basket.discounts:
+            raise NoSuchLineError(line=discount)
+        desk.write(DiscountWithdrawn(basket.sale, discount, desk.staff().number), sign=False)
+
+    def member(self, token: str) -> None:
+        """The customer shows a membership: a pseudonymous token, or "" to take it off again."""
+        desk = self._desk
+        desk.ready()
+        if token and not (token.isascii() and token.isalnum() and len(token) <= LONGEST_TOKEN):
+            raise NotPossibleNowError(action=N_("Membership"), why=N_("this is no member's code"))
+        if self._desk.state.current == 0:
+            self.begin("sale")
+        basket = desk.basket()
+        baskets.allow(basket, MemberShown, N_("showing a membership"))
+        if basket.mode == "return":
+            raise NotPossibleNowError(action=N_("Membership"), why=N_("a return repeats the original's prices"))
+        desk.write(MemberShown(basket.sale, token), sign=False)
+
+    def check_age(self, *, passed: bool) -> None:
+        """The cashier has looked at the customer's identity card; only the limit and the answer are kept."""
+        desk = self._desk
+        desk.ready()
+        basket = desk.basket()
+        baskets.allow(basket, AgeChecked, N_("an age check"))
+        limit = basket.age_needed()
+        if not limit:
+            raise NotPossibleNowError(action=N_("An age check"), why=N_("nothing here has an age limit"))
+        desk.write(AgeChecked(basket.sale, limit, passed, desk.staff().number), sign=False)
+
+    # --- whole baskets
+
+    def begin(self, mode: str) -> None:
+        """Open an empty basket: "sale" or "training"."""
+        desk = self._desk
+        desk.ready()
+        if desk.state.current:
+            raise NotPossibleNowError(action=N_("A new basket"), why=N_("another one is open; park or finish it"))
+        desk.may_begin()
+        desk.write(SaleOpened(desk.state.last_sale + 1, mode, desk.state.staff), sign=False)
+
+    def park(self) -> int:
+        desk = self._desk
+        desk.ready()
+        basket = desk.basket()
+        baskets.allow(basket, SaleParked, N_("parking"))
+        if not basket.standing():
+            raise BasketEmptyError
+        desk.write(SaleParked(basket.sale, desk.staff().number))
+        return basket.sale
+
+    def resume(self, sale: int) -> None:
+        desk = self._desk
+        desk.ready()
+        staff = desk.staff()
+        basket = desk.state.baskets.get(sale)
+        if basket is None:
+            raise NoSuchSaleError(sale=sale)
+        baskets.allow(basket, SaleResumed, N_("resuming"))
+        if desk.state.current:
+            raise NotPossibleNowError(action=N_("Resuming"), why=N_("another basket is open; park or finish it"))
+        desk.write(SaleResumed(sale, staff.number))
+
+    def abandon(self, reason: str, approval: Staff | None = None) -> None:
+        """Give the open basket up: an unfinished sale that X and Z list. Refused once money has been taken."""
+        desk = self._desk
+        desk.ready()
+        basket = desk.basket()
+        if basket.state != baskets.OPEN:
+            raise BasketStateError(state=basket.state, action=N_("abandoning"))
+        staff = desk.staff()
+        total = desk.priced(basket).total_ore
+        if total > desk.rules.limits.abandon_ore:
+            approver("abandon", staff, approval)
+        desk.write(SaleAbandoned(basket.sale, total, clip(reason, MOST_REASON), staff.number))
+

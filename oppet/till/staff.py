@@ -1,0 +1,68 @@
+"""Proving who stands at the till: number and PIN, or badge and PIN. A badge alone proves nothing.
+
+The list holds numbers, roles and argon2 digests, never names. Wrong PINs cost time, more each time. Hashing is the driver's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from oppet.base import canonical
+from oppet.sale.rights import RANK, Staff
+from oppet.till.errors import ReservedError, WrongBadgeError, WrongPinError
+
+__all__ = ["Member", "Pins", "StaffList"]
+
+TRIES = 5
+PAUSE_MS = 30_000
+
+
+class Pins(Protocol):
+    """Argon2: says whether a PIN belongs to a digest."""
+
+    def good(self, digest: str, pin: str) -> bool: ...
+
+
+class Member(msgspec.Struct, frozen=True):
+    """One of the staff as the store's list has them."""
+
+    number: int
+    role: str
+    pin: str  # argon2 digest
+    badge: str = ""  # SHA-256 of the badge's code, hex
+
+
+class StaffList:
+    def __init__(self, members: Sequence[Member], pins: Pins) -> None:
+        assert all(member.role in RANK for member in members), "a role nobody has"
+        self._by_number = {member.number: member for member in members}
+        self._by_badge = {member.badge: member for member in members if member.badge}
+        self._pins = pins
+        self._wrong: dict[int, tuple[int, int]] = {}  # number → (tries, when the pause ends, on the counter)
+
+    def prove(self, who: str, pin: str, counter: int) -> Staff:
+        """`who` is a number or a badge's code; `counter` in ms. Raises WrongPinError, WrongBadgeError, ReservedError."""
+        text = who.strip()
+        if text.isascii() and text.isdigit() and len(text) <= 6:
+            number = int(text)
+            member = self._by_number.get(number)
+        else:
+            member = self._by_badge.get(canonical.digest(text[:200].encode()))
+            if member is None:
+                raise WrongBadgeError
+            number = member.number
+        tries, until = self._wrong.get(number, (0, 0))
+        if counter < until:
+            raise ReservedError(seconds=(until - counter + 999) // 1000)
+        if member is not None and 0 < len(pin) <= 64 and self._pins.good(member.pin, pin):
+            self._wrong.pop(number, None)
+            return Staff(member.number, member.role)
+        tries += 1
+        pause = PAUSE_MS * 2 ** min(6, tries // TRIES - 1) if tries % TRIES == 0 else 0
+        if len(self._wrong) > 10_000:  # numbers typed at random must not grow the till
+            self._wrong.clear()
+        self._wrong[number] = (tries, counter + pause)
+        raise WrongPinError(left=TRIES - tries % TRIES if pause == 0 else 0)

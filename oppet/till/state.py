@@ -1,0 +1,235 @@
+"""What the till knows, as a fold of its journal: a restart is a replay.
+
+Nothing here is stored but as a snapshot that can be thrown away. Every change comes in by `apply`, after the entry is on disk.
+Keeps T1 (state is a function of entries) and T2 (no number is used twice: R11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from oppet.fiscal.tally import Tally, follow
+from oppet.journal.kinds import (
+    Body,
+    CaseOpened,
+    CodeUnknown,
+    CopyMade,
+    EpochOpened,
+    FloatSet,
+    OutageBegan,
+    OutageEnded,
+    Receipt,
+    ReceiptPrinted,
+    RegistrationGivenUp,
+    RegistrationSent,
+    ReportMade,
+    SaleAbandoned,
+    SaleOpened,
+    SaleParked,
+    SaleResumed,
+    SignedIn,
+    SignedOut,
+    TillStarted,
+    TillStopped,
+    TimeConfirmed,
+    UnitAnswered,
+    UnitClosed,
+    UnitOpened,
+    UnitProbed,
+)
+from oppet.sale import basket as baskets
+from oppet.sale.basket import Basket
+
+__all__ = ["State", "Unprinted", "return_key"]
+
+COPY, NORMAL, TRAINING = "copy", "normal", "training"
+SERIES = {"kopia": COPY, "normal": NORMAL, "ovning": TRAINING}
+
+
+class Unprinted(msgspec.Struct, frozen=True):
+    """A receipt that is durable and not known to have left the till."""
+
+    series: str
+    number: int
+
+
+class State(msgspec.Struct):
+    identity: EpochOpened | None = None
+    seq: int = 0
+    time: str = ""
+    prices: str = ""
+    baskets: dict[int, Basket] = {}  # open, parked, being paid
+    current: int = 0  # the sale in front of the cashier, 0 for none
+    last_sale: int = 0
+    numbers: dict[str, int] = {}  # the last number taken in each series: normal, copy, training, z, case
+    serials: dict[str, int] = {}  # message numbers towards each unit
+    tally: Tally = msgspec.field(default_factory=Tally)
+    staff: int = 0
+    role: str = ""
+    float_set: bool = False  # since the last Z (reference §5: register the float before the day starts)
+    unprinted: list[Unprinted] = []
+    flight: RegistrationSent | None = None  # sent, and no answer on disk: answers are written with what they lead to
+    copied: dict[int, int] = {}  # receipt → its one copy
+    returned: dict[str, int] = {}  # original line → thousandths taken back
+    closed_units: dict[str, str] = {}
+    storage: dict[str, str] = {}  # unit → ok | high | full
+    cases: dict[int, CaseOpened] = {}
+    outage: str = ""  # when the reserve routine began, "" for none
+    last_receipt: Unprinted | None = None
+    last_total_ore: int = 0
+    last_change_ore: int = 0
+    offset_ms: int = 0
+    runs: int = 0
+    stopped: bool = False  # the last run ended by itself
+
+    def apply(self, seq: int, time: str, body: Body | None) -> None:
+        """Follow one entry; None is a kind this version does not know, which is kept and changes nothing."""
+        self.seq, self.time = seq, time
+        self.tally = follow(self.tally, seq, body)
+        if body is None:
+            return
+        sale: int = getattr(body, "sale", 0)
+        if sale and type(body) in _BASKET_KINDS:
+            self._basket(sale, time, body)
+        if (handler := _HANDLERS.get(type(body))) is not None:
+            handler(self, body)
+
+    def _basket(self, sale: int, time: str, body: Body) -> None:
+        basket = self.baskets.get(sale)
+        if basket is None:
+            assert type(body) is SaleOpened, f"{type(body).__name__} of sale {sale}, which is not open"
+            self.baskets[sale] = baskets.opened(body, time)
+            self.current = self.last_sale = sale
+            return
+        if type(body) is Receipt:
+            self._finished(basket, body)
+        baskets.apply(basket, time, body)
+        if type(body) is SaleResumed:
+            self.current = sale
+        elif type(body) in (Receipt, SaleAbandoned, CodeUnknown, SaleParked):
+            if self.current == sale:
+                self.current = 0
+            if type(body) is not SaleParked:
+                del self.baskets[sale]
+
+    def _finished(self, basket: Basket, receipt: Receipt) -> None:
+        if basket.mode == "return" and basket.original is not None:
+            for line in basket.standing():
+                key = return_key(basket.original.till, basket.original.epoch, basket.original.number, line.added.original_line)
+                self.returned[key] = self.returned.get(key, 0) + line.quantity_milli
+        self._printable(TRAINING if receipt.kind == TRAINING else NORMAL, receipt.number)
+        self.last_total_ore = receipt.total_ore + receipt.rounding_ore
+        self.last_change_ore = sum(tender.change_ore for tender in receipt.tenders)
+
+    def _printable(self, series: str, number: int) -> None:
+        self.flight = None
+        self.last_receipt = Unprinted(series, number)
+        self.unprinted.append(self.last_receipt)
+
+    # --- one function a kind
+
+    def _epoch(self, body: EpochOpened) -> None:
+        self.identity = body
+
+    def _started(self, body: TillStarted) -> None:
+        self.prices = body.prices
+        self.runs += 1
+        self.stopped = False
+        self.staff, self.role = 0, ""  # nobody is signed in at a till that has just started
+
+    def _stopped(self, _: TillStopped) -> None:
+        self.stopped = True
+
+    def _sent(self, body: RegistrationSent) -> None:
+        series = SERIES[body.request.receipt_type]
+        self.numbers[series] = body.request.receipt_id
+        self.serials[body.request.unit] = max(self.serials.get(body.request.unit, 0), body.request.serial)
+        self.flight = body
+
+    def _answered(self, body: UnitAnswered) -> None:
+        self.storage[body.unit] = body.storage
+
+    def _given_up(self, body: RegistrationGivenUp) -> None:
+        self.numbers[SERIES[body.receipt_type]] = body.receipt_id - 1
+        self.flight = None
+
+    def _unknown(self, _: CodeUnknown) -> None:
+        self.flight = None
+
+    def _copy(self, body: CopyMade) -> None:
+        self.copied[body.number] = body.copy
+        self._printable(COPY, body.copy)
+
+    def _printed(self, body: ReceiptPrinted) -> None:
+        done = Unprinted(body.series, body.number)
+        if done in self.unprinted:
+            self.unprinted.remove(done)
+
+    def _report(self, body: ReportMade) -> None:
+        if body.kind == "z":
+            self.numbers["z"] = body.number
+            self.float_set = False
+
+    def _float(self, _: FloatSet) -> None:
+        self.float_set = True
+
+    def _signed_in(self, body: SignedIn) -> None:
+        self.staff, self.role = body.staff, body.role
+
+    def _signed_out(self, _: SignedOut) -> None:
+        self.staff, self.role = 0, ""
+
+    def _case(self, body: CaseOpened) -> None:
+        self.cases[body.case] = body
+        self.numbers["case"] = body.case
+
+    def _unit_closed(self, body: UnitClosed) -> None:
+        self.closed_units[body.unit] = body.reason
+
+    def _unit_opened(self, body: UnitOpened) -> None:
+        self.closed_units.pop(body.unit, None)
+
+    def _probed(self, body: UnitProbed) -> None:
+        self.storage[body.unit] = body.storage
+
+    def _outage(self, _: OutageBegan) -> None:
+        self.outage = self.time
+
+    def _outage_over(self, _: OutageEnded) -> None:
+        self.outage = ""
+
+    def _time(self, body: TimeConfirmed) -> None:
+        self.offset_ms = body.offset_ms
+
+
+def return_key(till: str, epoch: int, number: int, line: int) -> str:
+    """Names one line of one original receipt."""
+    return f"{till}/{epoch}/{number}/{line}"
+
+
+_BASKET_KINDS: frozenset[type[Body]] = frozenset({SaleOpened, *(kind for _, kind in baskets.NEXT)})
+_HANDLERS: dict[type[Body], Callable[[State, Any], None]] = {
+    EpochOpened: State._epoch,
+    TillStarted: State._started,
+    TillStopped: State._stopped,
+    RegistrationSent: State._sent,
+    UnitAnswered: State._answered,
+    RegistrationGivenUp: State._given_up,
+    CodeUnknown: State._unknown,
+    CopyMade: State._copy,
+    ReceiptPrinted: State._printed,
+    ReportMade: State._report,
+    FloatSet: State._float,
+    SignedIn: State._signed_in,
+    SignedOut: State._signed_out,
+    CaseOpened: State._case,
+    UnitClosed: State._unit_closed,
+    UnitOpened: State._unit_opened,
+    UnitProbed: State._probed,
+    OutageBegan: State._outage,
+    OutageEnded: State._outage_over,
+    TimeConfirmed: State._time,
+}

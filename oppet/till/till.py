@@ -1,0 +1,69 @@
+"""One checkout, put together: what a page, a replay, a test or the simulated chain drives.
+
+`desk` holds journal and state; `selling`, `checkout`, `returns`, `drawer` are what a cashier does. Starting settles what the last run left
+between two steps before anything else happens.
+"""
+
+from __future__ import annotations
+
+from oppet import __version__
+from oppet.base.words import N_
+from oppet.fiscal.sheet import Say
+from oppet.journal.kinds import EpochOpened, SignedIn, SignedOut, TillStarted, TillStopped
+from oppet.sale import basket as baskets
+from oppet.sale.rights import Staff
+from oppet.till.checkout import Checkout, Outcome
+from oppet.till.desk import Desk, Rules
+from oppet.till.drawer import Drawer
+from oppet.till.errors import NotPossibleNowError
+from oppet.till.ports import Ports
+from oppet.till.printing import Coder, Printing
+from oppet.till.returns import FindReceipt, Returns
+from oppet.till.selling import Selling
+
+__all__ = ["Till"]
+
+
+class Till:
+    def __init__(self, ports: Ports, rules: Rules, say: Say, code: Coder, by_code: FindReceipt) -> None:
+        self.desk = Desk(ports, rules)
+        self.printing = Printing(self.desk, say, code)
+        self.selling = Selling(self.desk)
+        self.checkout = Checkout(self.desk, self.printing)
+        self.returns = Returns(self.desk, by_code)
+        self.drawer = Drawer(self.desk, self.printing)
+
+    def start(self, opening: EpochOpened) -> Outcome | None:
+        """Begin a run: `opening` is the first entry of a new epoch's journal and is written once. Settles what was left.
+
+        Gives what became of a registration the last run left; None when it left none.
+        """
+        desk = self.desk
+        if desk.state.identity is None:
+            desk.write(opening)
+        unclean = desk.state.runs > 0 and not desk.state.stopped
+        prices = desk.ports.catalogue.version
+        desk.write(TillStarted(__version__, prices, desk.ports.installation, unclean))
+        return self.checkout.resume()
+
+    def sign_in(self, staff: Staff) -> None:
+        """The caller has proven who this is (`staff.py`). Whoever was signed in is signed out; the basket stays (R27)."""
+        desk = self.desk
+        desk.ready()
+        gone = (SignedOut(desk.state.staff),) if desk.state.staff else ()
+        desk.write(*gone, SignedIn(staff.number, staff.role))
+
+    def sign_out(self) -> None:
+        """Nothing is lost: the open basket waits for whoever comes next (R27)."""
+        desk = self.desk
+        desk.ready()
+        staff = desk.staff()
+        basket = desk.state.baskets.get(desk.state.current)
+        if basket is not None and basket.state not in (baskets.OPEN, baskets.PAYING):
+            raise NotPossibleNowError(action=N_("Signing out"), why=N_("a sale is being registered"))
+        desk.write(SignedOut(staff.number))
+
+    def stop(self) -> None:
+        """End the run in order: a snapshot, so that the next start is quick."""
+        self.desk.write(TillStopped())
+        self.desk.save()
