@@ -142,7 +142,7 @@ class Shop:
     def added(self, line: ReceiptLine) -> LineAdded:
         return LineAdded(
             self.sale, line.line, line.article, line.name, line.group, line.kind, line.quantity_milli, line.unit,
-            line.unit_ore, line.amount_ore, line.vat_rate, pant_of=line.pant_of,
+            line.unit_ore, line.amount_ore, line.vat_rate, pant_of=line.pant_of, discounts=line.discounts,
         )  # fmt: skip
 
     def register(self, kind: str, receipt_type: str, number: int, total_ore: int, *, answered: bool = True) -> str:
