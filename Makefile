@@ -65,10 +65,10 @@ lock: setup  ## make the locks in requirements/ again from pyproject.toml (LOCK_
 words: setup  ## gather the words of pages and receipts into the catalogues
 	@mkdir -p $(dir $(POT))
 	@$(BIN)/pybabel -q extract -F pyproject.toml -k _ -k N_ -k ngettext:1,2 --no-location --sort-output \
-	    --project=oppet --copyright-holder="the Öppet authors" -o $(POT) .
+	    --project=oppet --msgid-bugs-address="see README.md" --copyright-holder="the Öppet authors" -o $(POT) .
 	@for language in sv en; do \
 	    file=oppet/till/locale/$$language/LC_MESSAGES/oppet.po; \
-	    if [ -f $$file ]; then $(BIN)/pybabel -q update -w 120 -i $(POT) -o $$file -l $$language --no-fuzzy-matching --ignore-pot-creation-date; \
+	    if [ -f $$file ]; then $(BIN)/pybabel -q update -w 120 -i $(POT) -o $$file -l $$language --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date; \
 	    else mkdir -p $$(dirname $$file); $(BIN)/pybabel -q init -w 120 -i $(POT) -o $$file -l $$language; fi; done
 	@$(MAKE) setup
 
