@@ -139,7 +139,7 @@ def _rows(receipt: Receipt, instant: str, say: Say) -> Iterator[Row]:
     for line in receipt.lines:  # f, g, h
         yield from _line_rows(line, sign, say)
     yield RULE
-    yield Row(say(N_("Total (totalt)")), f"{amount(sign * receipt.total_ore)}", "total")
+    yield Row(say(N_("Total")), f"{amount(sign * receipt.total_ore)}", "total")
     yield from _tender_rows(receipt, sign, say)  # k
     if receipt.saved_ore:
         yield Row(say(N_("You saved {amount} kr")).format(amount=amount(receipt.saved_ore)), style="centre")
@@ -147,7 +147,7 @@ def _rows(receipt: Receipt, instant: str, say: Say) -> Iterator[Row]:
     yield from vat_rows(receipt.vat, sign, say)  # i, j
     yield RULE
     if receipt.unit:
-        yield Row(say(N_("Control unit (kontrollenhet)")), shortened(receipt.unit))  # l
+        yield Row(say(N_("Control unit")), shortened(receipt.unit))  # l
 
 
 def identity_rows(company: str, address: str, org_no: str, say: Say) -> Iterator[Row]:

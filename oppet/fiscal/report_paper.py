@@ -45,7 +45,7 @@ def report_paper(made: ReportMade, instant_utc_text: str, say: Say) -> Paper:
 
 
 def _sales(report: Report, say: Say) -> Iterator[Row]:
-    yield Row(say(N_("Total (totalt)")), amount(report.total_ore), "total")
+    yield Row(say(N_("Total")), amount(report.total_ore), "total")
     yield Row(say(N_("Sales")), amount(report.sales_ore))
     yield _counted(say(N_("Returns")), report.returns, -report.returns_ore)
     for group, ore in report.groups:

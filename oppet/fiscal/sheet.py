@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -99,8 +100,9 @@ class Paper(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...]
 
     def __post_init__(self) -> None:
-        cells_in_rows = (cell for row in self.rows for cell in (row.left, row.right, *row.middle))
-        if not _is_clean("".join((self.name, *cells_in_rows))):
+        texts = [row.left + row.right for row in self.rows]
+        texts += [cell for row in self.rows if row.middle for cell in row.middle]
+        if not _is_clean("".join((self.name, *texts))):
             rows = (
                 Row(clean(row.left), clean(row.right), row.style, tuple(map(clean, row.middle))) for row in self.rows
             )
@@ -108,6 +110,7 @@ class Paper(msgspec.Struct, frozen=True):
             msgspec.structs.force_setattr(self, "name", clean(self.name))
 
 
+@lru_cache(maxsize=4096)
 def amount(ore: int) -> str:
     """Öre as people read them: "1 234,50", "-5,00"."""
     whole, rest = divmod(abs(ore), 100)
@@ -120,6 +123,7 @@ def when(instant_utc_text: str) -> str:
     return f"{local_minute(parse_utc(instant_utc_text)).replace('T', ' ')}:{instant_utc_text[17:19]}"
 
 
+@lru_cache(maxsize=1024)
 def shortened(text: str) -> str:
     """Data-born text, cleaned and bounded: a name may fill some lines of paper, never a roll of it."""
     return clip(clean(text[: 2 * LONGEST_TEXT]), LONGEST_TEXT) if len(text) > LONGEST_TEXT else clean(text)
@@ -128,17 +132,12 @@ def shortened(text: str) -> str:
 # --- columns -------------------------------------------------------------------------------------------------------
 
 
-def _narrow(text: str) -> bool:
-    return text.isascii() or not _maybe_odd(text)
-
-
 def cells(text: str) -> int:
     """How many columns the text takes: wide East Asian characters two, combining marks none."""
-    if _narrow(text):
-        return len(text)
-    return sum(_cells_of(c) for c in text)
+    return len(text) if text.isascii() or not _maybe_odd(text) else sum(map(_cells_of, text))
 
 
+@lru_cache(maxsize=1024)
 def _cells_of(c: str) -> int:
     if unicodedata.category(c) in {"Mn", "Me"}:
         return 0
@@ -149,8 +148,13 @@ def lines(paper: Paper, columns: int) -> Iterator[Line]:
     """Set a sheet in `columns` columns; every line of text is exactly as wide as its style says (P2)."""
     for row in paper.rows:
         style = row.style
-        if style in {"normal", "bold"} and not row.middle:
-            yield from _pair(row.left, row.right, columns, style)
+        if (style == "normal" or style == "bold") and not row.middle:
+            left, right = row.left, row.right
+            gap = columns - len(left) - len(right)
+            if gap > 0 and not _maybe_odd(left + right):  # nearly every row: one line, one column a character
+                yield Line(left + " " * gap + right, style)
+            else:
+                yield from _pair(left, right, columns, style)
         elif style in {"qr", "blank", "cut"}:
             yield Line(row.left, style)
         elif style == "rule":
@@ -192,11 +196,11 @@ def _pair(left: str, right: str, columns: int, style: Style) -> Iterator[Line]:
 def _table(row: Row, columns: int) -> Iterator[Line]:
     """Cells right-aligned in columns of equal width; a row too wide for that becomes one line a cell."""
     figures = (*row.middle, row.right)
-    first = columns - (len(figures)) * (each := columns * 3 // (4 * len(figures)))
+    each = columns * 3 // (4 * len(figures))
+    first = columns - each * len(figures)
     if cells(row.left) <= first and all(cells(figure) < each for figure in figures):
-        yield Line(
-            _padded(row.left, first) + "".join(" " * (each - cells(figure)) + figure for figure in figures), row.style
-        )
+        text = _padded(row.left, first) + "".join([" " * (each - cells(figure)) + figure for figure in figures])
+        yield Line(text, row.style)
         return
     yield from _pair(row.left, figures[0], columns, row.style)
     for figure in figures[1:]:
