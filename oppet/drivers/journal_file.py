@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import Self
 
 import apsw
-import msgspec
 
 from oppet.base.canonical import digest
 from oppet.base.signing import Signer, Verifier
 from oppet.drivers.disk import free_bytes, make_durable
 from oppet.drivers.journal_sqlite import (
-    LARGEST_ENTRY,
     begin_file,
     check_file,
     connect,
@@ -30,7 +28,8 @@ from oppet.drivers.journal_sqlite import (
     translated,
     use_wal,
 )
-from oppet.journal.entry import NOTHING, VERSION, Entry, Head, body_of, parse, seal, signed_bytes
+from oppet.journal.chain import LARGEST_ENTRY, UNREADABLE, Owner, check, owner_of
+from oppet.journal.entry import NOTHING, VERSION, Entry, Head, parse, seal, signed_bytes
 from oppet.journal.errors import (
     EntryTooLargeError,
     JournalBrokenError,
@@ -184,7 +183,11 @@ class JournalFile:
 
     def read(self, first: int = 1, last: int | None = None) -> Iterator[Entry]:
         """The envelopes from `first` to `last`, both included, as they stand when each is reached."""
-        last = LAST if last is None else last
+        for seq, data in self._rows(first, LAST if last is None else last):
+            yield self._parse(seq, data)
+
+    def _rows(self, first: int, last: int) -> Iterator[tuple[int, bytes]]:
+        """Rows in portions, so that no statement stays open while entries are appended."""
         while first <= last:
             with self._translating():
                 rows = self._open_db().execute(self._sql["some_entries"], (first, last)).fetchall()
@@ -193,7 +196,7 @@ class JournalFile:
             for seq, data in rows:
                 assert isinstance(seq, int)
                 assert isinstance(data, bytes)
-                yield self._parse(seq, data)
+                yield seq, data
                 first = seq + 1
 
     def raw(self, seq: int) -> bytes:
@@ -291,8 +294,8 @@ class JournalFile:
         self.head = Head(0, NOTHING) if last is None else Head(last[0], digest(last[1]))
         self.signed_seq, signature = (0, b"") if signed is None else signed
         if first is not None:
-            opened = body_of(self._parse(1, first))
-            self.public_key = self.public_key or (None if opened is None else _stated_key(opened))
+            opened = owner_of(first)
+            self.public_key = self.public_key or (None if opened is None else opened.public_key)
         if self.signed_seq > self.head.seq:
             raise self._damaged(self.head.seq + 1, "entries are missing at the end, for a signature names a later one")
         self.broken = False
@@ -306,21 +309,24 @@ class JournalFile:
     def _check_tail(self, signature: bytes) -> None:
         head = Head(0, NOTHING)
         if self.signed_seq:
-            head = Head(self.signed_seq, digest(self.raw(self.signed_seq)))
+            try:
+                head = Head(self.signed_seq, digest(self.raw(self.signed_seq)))
+            except KeyError:
+                raise self._damaged(self.signed_seq, "it is signed and not there") from None
             good = self.public_key is not None and Verifier(self.public_key).good(
                 signature, signed_bytes(self.till, self.epoch, head)
             )
             if not good:
                 raise self._damaged(head.seq, "the last signature does not fit it")
-        for entry in self.read(self.signed_seq + 1):
-            if (entry.seq, entry.prev) != (head.seq + 1, head.digest):
-                raise self._damaged(head.seq + 1, "it does not follow on the entry before it")
-            head = Head(entry.seq, digest(self.raw(entry.seq)))
+        owner = Owner(self.till, self.epoch)
+        finding = check(self._rows(self.signed_seq + 1, LAST), iter(()), owner, head, None, self.signed_seq).finding
+        if finding is not None:
+            raise self._damaged(finding.seq, finding.why)
 
     def _parse(self, seq: int, data: bytes) -> Entry:
         try:
             entry = parse(data)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             raise self._damaged(seq, "its bytes are no entry") from None
         if entry.v > VERSION:
             raise self._damaged(seq, "a newer version wrote it")

@@ -28,7 +28,6 @@ from oppet.journal.errors import (
 __all__ = [
     "APPLICATION_ID",
     "FORMAT",
-    "LARGEST_ENTRY",
     "begin_file",
     "check_file",
     "connect",
@@ -40,7 +39,6 @@ __all__ = [
 
 APPLICATION_ID = 0xD6707074  # "Öppt" as SQLite's application id: a signed 32-bit number in the header
 FORMAT = 1  # of the tables, not of the entries: those carry their own version
-LARGEST_ENTRY = 1 << 20
 _LARGEST_VALUE = 64 << 20  # a view is derived from a day's entries; nothing else comes near
 _WAL_PAGES = 1000  # 4 MB: commits overwrite it in place, which costs a third of growing it
 
