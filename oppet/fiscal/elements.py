@@ -10,6 +10,7 @@ words only. Check those, and a Z's register block, against the tax agency's XSD 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from xml.sax.saxutils import escape
 
 from oppet.base.clock import local_minute, parse_utc
@@ -62,6 +63,7 @@ def el(name: str, inner: str) -> str:
     return f"<{name}>{inner}</{name}>"
 
 
+@lru_cache(maxsize=16_384)
 def text(name: str, value: str) -> str:
     """One element of text, cut at 72 characters; what XML cannot carry becomes a question mark."""
     return f"<{name}>{escape(_NOT_XML.sub('?', value[:LONGEST_TEXT]))}</{name}>"
