@@ -7,12 +7,12 @@ words, how many candidates. Hostile text finds nothing and harms nothing. Keeps 
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate, chain, islice
 from typing import Final
-from unicodedata import combining, normalize
+from unicodedata import normalize
 
 from oppet.goods.article import Article
 from oppet.goods.elements import only_digits
@@ -22,44 +22,49 @@ __all__ = ["SearchIndex", "fold"]
 LONGEST_QUERY: Final = 100
 MOST_WORDS: Final = 6
 MOST_CANDIDATES: Final = 4000
+MOST_RANKED: Final = 300
 SHORTEST_NUMBER: Final = 3
-_WORD = re.compile(r"[a-z0-9]+")
-_LETTERS: Final = str.maketrans("åäöéèêëáàâüúøæïíîóôñç", "aaoeeeeaaauuoaiiioonc", "\u00b4`'\u2019")
+_NO_ACCENT: Final = {"ø": "o", "æ": "ae", "ß": "ss", "ð": "d", "þ": "th", "ł": "l", "đ": "d", "œ": "oe"}
+_KEPT: Final = b"abcdefghijklmnopqrstuvwxyz0123456789\n"
+_TO_SPACE: Final = bytes(code if code in _KEPT else 32 for code in range(256))
 
 
 def fold(text: str) -> str:
-    """Lower case without accents: "Crème Fraîche" is found by "creme fraiche", "ägg" by "agg"."""
-    lowered = text.lower().translate(_LETTERS)
-    if lowered.isascii():
-        return lowered
-    return "".join(c for c in normalize("NFKD", lowered.casefold()) if not combining(c))
+    """Lower case without accents or marks: "Crème Fraîche" is found by "creme fraiche", "ägg" by "agg".
+
+    Works on one name as on a whole assortment at once: each strange letter is replaced throughout, not one by one.
+    """
+    lowered = text.lower()
+    if not lowered.isascii():
+        for letter in {c for c in set(lowered) if not c.isascii()}:
+            base = _NO_ACCENT.get(letter) or normalize("NFKD", letter).encode("ascii", "ignore").decode().lower()
+            lowered = lowered.replace(letter, base)
+    return lowered.encode("ascii", "replace").translate(_TO_SPACE).decode()
 
 
 class SearchIndex:
+    """Built once from the articles of a catalogue; only asked afterwards."""
+
     def __init__(self, articles: Sequence[Article]) -> None:
         self._articles = articles
-        postings: dict[str, list[int]] = {}
+        postings: defaultdict[str, list[int]] = defaultdict(list)
         self._names: list[str] = []
-        words_in = _WORD.findall
-        for place, article in enumerate(articles):
-            words = words_in(fold(article.name))
+        for place, name in enumerate(fold("\n".join([article.name for article in articles])).split("\n")):
+            words = name.split()
             self._names.append(f" {' '.join(words)} ")
             for word in words:
-                at = postings.get(word)
-                if at is None:
-                    postings[word] = [place]
-                elif at[-1] != place:
-                    at.append(place)
+                postings[word].append(place)
         self._words = sorted(postings)
         self._postings = [postings[word] for word in self._words]
         self._before = [0, *accumulate(map(len, self._postings))]
-        lines = [" ".join((a.number, *a.gtins)) for a in articles]
-        self._numbers = "\n".join(lines)
+        self._in_order = sorted((article.number, place) for place, article in enumerate(articles))
+        lines = [" ".join(article.gtins) for article in articles]
+        self._gtins = "\n".join(lines)
         self._line_starts = [0, *accumulate(len(line) + 1 for line in lines)]
 
     def find(self, words: str, limit: int = 20) -> list[Article]:
         """At most `limit` articles, best first: whole words before beginnings, short names before long."""
-        wanted = _WORD.findall(fold(words[:LONGEST_QUERY]))[:MOST_WORDS]
+        wanted = fold(words[:LONGEST_QUERY]).split()[:MOST_WORDS]
         if not wanted or limit < 1:
             return []
         if len(wanted) == 1 and only_digits(wanted[0]) and len(wanted[0]) >= SHORTEST_NUMBER:
@@ -67,35 +72,37 @@ class SearchIndex:
             if found:
                 return found
         ranges = [(bisect_left(self._words, w), bisect_right(self._words, w + "\x7f")) for w in wanted]
-        first, last = min(ranges, key=lambda span: self._before[span[1]] - self._before[span[0]])
+        sizes = [self._before[last] - self._before[first] for first, last in ranges]
+        rarest = sizes.index(min(sizes))
         beginnings = [f" {word}" for word in wanted]
-        best: dict[int, tuple[int, int, int]] = {}
-        for place in self._candidates(first, last):
-            name = self._names[place]
-            if all(beginning in name for beginning in beginnings):
-                whole = sum(f"{beginning} " in name for beginning in beginnings)
-                leads = name.startswith(beginnings[0])
-                best[place] = (-whole, 0 if leads else 1, len(name))
+        others = beginnings[:rarest] + beginnings[rarest + 1 :]
+        best: dict[int, tuple[int, bool, int]] = {}
+        names = self._names
+        for place in self._candidates(*ranges[rarest]):
+            name = names[place]
+            for other in others:
+                if other not in name:
+                    break
+            else:
+                whole = sum([f"{beginning} " in name for beginning in beginnings])
+                best[place] = (-whole, not name.startswith(beginnings[0]), len(name))
+                if len(best) >= MOST_RANKED:
+                    break
         order = sorted(best, key=lambda place: (best[place], place))
         return [self._articles[place] for place in order[:limit]]
 
     def _candidates(self, first: int, last: int) -> Iterator[int]:
         """The articles of a range of words, the exact word first, at most MOST_CANDIDATES of them."""
-        for count, place in enumerate(chain.from_iterable(self._postings[first:last])):
-            if count >= MOST_CANDIDATES:
-                return
-            yield place
+        return islice(chain.from_iterable(self._postings[first:last]), MOST_CANDIDATES)
 
     def _by_digits(self, digits: str, limit: int) -> list[Article]:
-        """Articles whose number or GTIN holds these digits; a number that is exactly these comes first."""
-        places: dict[int, None] = {}
-        at = self._numbers.find(digits)
-        while at >= 0 and len(places) < MOST_CANDIDATES:
+        """Articles with this number, then those whose number begins so, then those with the digits in a GTIN."""
+        first = bisect_left(self._in_order, (digits, -1))
+        last = bisect_right(self._in_order, (digits + "\x7f", -1))
+        places = dict.fromkeys(place for _, place in self._in_order[first : min(last, first + limit)])
+        at = self._gtins.find(digits)
+        while at >= 0 and len(places) < limit:
             place = bisect_right(self._line_starts, at) - 1
             places[place] = None
-            at = self._numbers.find(digits, self._line_starts[place + 1])
-        found = sorted(
-            (self._articles[place] for place in places),
-            key=lambda a: (a.number != digits, not a.number.startswith(digits), len(a.number), a.number),
-        )
-        return found[:limit]
+            at = self._gtins.find(digits, self._line_starts[place + 1])
+        return [self._articles[place] for place in places][:limit]

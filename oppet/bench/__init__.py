@@ -1,0 +1,1 @@
+"""Benchmarks: `oppet bench NAME --json` measures what is promised."""
