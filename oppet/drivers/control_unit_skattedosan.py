@@ -78,9 +78,8 @@ class SkattedosanUnit:
 
     def probe(self, register: str, org_no: str) -> UnitStatus:  # noqa: ARG002 - a unit on a line knows one company
         """Ask the unit's name, which is all it can be asked."""
-        self._in_step = False
         try:
-            self._get_in_step()
+            self._get_in_step(ask=True)
         except _NotReadyError as away:
             return UnitStatus(self.unit, ready=False, main=away.reason, storage="", raw=str(away))
         return UnitStatus(self.unit, ready=self._storage != "full", main="0", storage=self._storage, raw="")
@@ -125,22 +124,23 @@ class SkattedosanUnit:
 
     # ------------------------------------------------------------ the line
 
-    def _get_in_step(self) -> None:
+    def _get_in_step(self, *, ask: bool = False) -> None:
         """Have a port where the next answer is to the next question. Raises _NotReadyError: no receipt was sent."""
         try:
             if self._left or (self._port is not None and self._port.in_waiting):
                 self._in_step = False  # bytes that nobody asked for
         except OSError:
             self.close()  # unplugged since
-        if self._in_step:
+        if self._in_step and not ask:
             return
         try:
             if self._port is None:
                 self._port = serial.Serial(
                     self._device, self._baud, timeout=TICK_S, write_timeout=self._answer_timeout_s, exclusive=True
                 )
-            for _ in range(2):
-                if self._hear_version():
+            for quiet in (not self._in_step, True):
+                self._in_step = False
+                if self._hear_version(quiet=quiet):
                     self._in_step = True
                     return
         except (OSError, ValueError) as error:
@@ -148,13 +148,13 @@ class SkattedosanUnit:
             raise _NotReadyError("unreachable", clip(str(error), LONGEST_RAW)) from None
         raise _NotReadyError("unreachable", "no answer to ver")
 
-    def _hear_version(self) -> bool:
-        """Empty the line, ask for the version and pass over every line that is not its answer."""
+    def _hear_version(self, *, quiet: bool) -> bool:
+        """Ask for the version, perhaps only once the line was quiet for a tick; pass over every other answer."""
         assert self._port is not None
         deadline = time.monotonic() + self._answer_timeout_s
         self._left = b""
-        while self._port.in_waiting and time.monotonic() < deadline:
-            self._port.read(self._port.in_waiting)
+        while quiet and time.monotonic() < deadline and self._port.read(self._port.in_waiting or 1):
+            pass
         self._port.write(skattedosan_command("ver"))
         while (line := self._line(deadline)) is not None:
             try:
