@@ -60,7 +60,7 @@ class JournalFile:
         self.till, self.epoch, self.head, self.signed_seq, self.broken = "?", 0, Head(0, NOTHING), 0, True
         self.public_key = public_key
         self._vfs = vfs
-        self._sql = statements()
+        self._sql = statements("journal")
         self._lock: int | None = lock(path)
         self._db: apsw.Connection | None = None
         self._add_entry = self._sql["add_entry"]

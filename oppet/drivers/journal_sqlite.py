@@ -52,10 +52,10 @@ def _schema() -> str:
 
 
 @cache
-def statements() -> dict[str, str]:
-    """The named statements of `sql/journal.sql`: each from a line `-- name: word` to the next."""
+def statements(name: str) -> dict[str, str]:
+    """The named statements of `sql/<name>.sql`: each from a line `-- name: word` to the next."""
     found: dict[str, str] = {}
-    for part in (_SQL / "journal.sql").read_text(encoding="utf-8").split(_MARK)[1:]:
+    for part in (_SQL / f"{name}.sql").read_text(encoding="utf-8").split(_MARK)[1:]:
         word, _, text = part.partition("\n")
         found[word.strip()] = "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip()
     return found
@@ -100,7 +100,7 @@ def begin_file(connection: apsw.Connection, till: str, epoch: int) -> None:
     connection.pragma("user_version", FORMAT)
     with connection:
         connection.execute(_schema())
-        connection.executemany(statements()["put_meta"], [("till", till), ("epoch", str(epoch))])
+        connection.executemany(statements("journal")["put_meta"], [("till", till), ("epoch", str(epoch))])
     use_wal(connection)
 
 
@@ -120,10 +120,10 @@ def check_file(connection: apsw.Connection, path: Path) -> tuple[str, int]:
         raise JournalFromFutureError(path=str(path), version=version, known=FORMAT)
     blank = apsw.Connection(":memory:")
     blank.execute(_schema())
-    schema = statements()["schema"]
+    schema = statements("journal")["schema"]
     if list(connection.execute(schema)) != list(blank.execute(schema)):
         raise NotAJournalError(path=str(path), why="its tables are not a journal's")
-    meta = dict(connection.execute(statements()["meta"]))
+    meta = dict(connection.execute(statements("journal")["meta"]))
     epoch = str(meta.get("epoch"))
     if not epoch.isdecimal() or len(epoch) > 9 or "till" not in meta:
         raise NotAJournalError(path=str(path), why="it names no till and epoch")
