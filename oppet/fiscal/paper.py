@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from oppet.base.words import N_
+from oppet.fiscal.code_text import parts
 from oppet.fiscal.sheet import BLANK, CUT, RULE, Paper, Row, Say, amount, joined, shortened, when
 from oppet.journal.kinds import CopyMade, LineDiscount, Receipt, ReceiptLine, ReceiptTender, VatAmount
 from oppet.payments.means import MEANS
@@ -105,7 +106,9 @@ def _code_rows(code: str, say: Say) -> tuple[Row, ...]:
     if not code:
         return ()
     hint = say(N_("The code is this receipt, signed. Show it for a return."))
-    return (BLANK, Row(code, style="qr"), Row(hint, style="centre"))
+    codes = parts(code)
+    rows = [Row(part, f"{place}/{len(codes)}" if len(codes) > 1 else "", "qr") for place, part in enumerate(codes, 1)]
+    return (BLANK, *rows, Row(hint, style="centre"))
 
 
 def _above_cut(paper: Paper, rows: tuple[Row, ...]) -> Paper:
@@ -126,6 +129,7 @@ def _rows(receipt: Receipt, instant: str, say: Say) -> Iterator[Row]:
     sign = -1 if receipt.kind == "return" else 1
     if receipt.kind == "return":
         yield from _titled(RETURN, say(N_("Return receipt")))
+        yield BLANK
     yield from identity_rows(receipt.company, receipt.address, receipt.org_no, say)  # a, b
     yield BLANK
     yield Row(f"{say(N_('Receipt (kvitto)'))} {receipt.number}", when(instant))  # c, d
@@ -199,7 +203,7 @@ def vat_rows(vat: tuple[VatAmount, ...], sign: int, say: Say) -> Iterator[Row]:
     if len(vat) != 1:
         gross, tax = sum(part.gross_ore for part in vat), sum(part.vat_ore for part in vat)
         middle = (amount(sign * tax), amount(sign * (gross - tax)))
-        yield Row(say(N_("All VAT")), amount(sign * gross), "bold", middle)
+        yield Row(say(N_("Sum")), amount(sign * gross), "bold", middle)
 
 
 def quantity(milli: int, unit: str) -> str:

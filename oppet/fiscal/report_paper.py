@@ -62,7 +62,7 @@ def _drawer(report: Report, say: Say) -> Iterator[Row]:
 
 
 def _counted(label: str, count: int, ore: int) -> Row:
-    return Row(f"{label}, {count}", amount(ore))
+    return Row(f"{label}: {count} st", amount(ore))
 
 
 def _counts(report: Report, say: Say) -> Iterator[Row]:
@@ -73,7 +73,7 @@ def _counts(report: Report, say: Say) -> Iterator[Row]:
     yield _counted(say(N_("Copies (kopior)")), report.copies, report.copies_ore)
     yield _counted(say(N_("Training (övning)")), report.training, report.training_ore)
     yield _counted(say(N_("Discounts")), report.discounts, report.discounts_ore)
-    yield _counted(say(N_("Other reductions (voided lines)")), report.reductions, report.reductions_ore)
+    yield _counted(say(N_("Voided lines and other reductions")), report.reductions, report.reductions_ore)
     yield _counted(say(N_("Unfinished sales")), report.unfinished, report.unfinished_ore)
     if report.unknown_codes:
         yield _counted(say(N_("Control code unknown, not in sales")), report.unknown_codes, report.unknown_codes_ore)
