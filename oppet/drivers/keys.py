@@ -57,14 +57,16 @@ def make_key(path: Path) -> Signer:
 def load_key(path: Path) -> Signer:
     """Read a key file. Raises KeyMissingError, or KeyUnfitError if others may read it or it holds no key."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise KeyMissingError(path=str(path)) from None
     except OSError as error:
         raise KeyUnfitError(path=str(path), why=error.strerror or "unreadable") from None
-    with os.fdopen(handle, "rb") as file:
-        state = os.fstat(file.fileno())
-        data = file.read(FILE_BYTES + 1) if stat.S_ISREG(state.st_mode) else b""
+    try:
+        state = os.fstat(handle)
+        data = os.read(handle, FILE_BYTES + 1) if stat.S_ISREG(state.st_mode) else b""
+    finally:
+        os.close(handle)
     if stat.S_IMODE(state.st_mode) & 0o077:
         raise KeyUnfitError(path=str(path), why="others than its owner may read it (it wants mode 0600)")
     try:

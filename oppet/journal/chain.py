@@ -291,11 +291,13 @@ class _Blame:
         ahead = list(islice(signatures, SIGNATURES_AHEAD))
         for place, data in rows:
             entry = _parsed((place, data))
-            if not ahead or entry is None or data is None:
+            if entry is None or data is None:
                 break
             if entry.prev != here:
                 first = number == self.before.seq
                 return self.found("changed" if first else "signature", self.before.seq)
+            if not ahead:
+                break
             number, here = number + 1, digest(data)
             while ahead and ahead[0][0] <= number:
                 mark, signature = ahead.pop(0)
