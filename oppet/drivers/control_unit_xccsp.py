@@ -74,12 +74,16 @@ class XccspUnit:
         self._busy_wait_s = busy_wait_s
         self._busy_tries = busy_tries
         self._sleep = sleep
-        login = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
-        self._head = (
-            f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: text/xml; charset=iso-8859-1\r\n"
-            f"Accept: text/xml\r\nAccept-Charset: iso-8859-1\r\n"
-            f"{f'Authorization: Basic {login}{chr(13)}{chr(10)}' if login else ''}Content-Length: "
-        ).encode("latin-1")
+        head = [
+            f"POST {path} HTTP/1.1",
+            f"Host: {host}:{port}",
+            "Content-Type: text/xml; charset=iso-8859-1",
+            "Accept: text/xml",
+            "Accept-Charset: iso-8859-1",
+        ]
+        if user:
+            head.append("Authorization: Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
+        self._head = "\r\n".join([*head, "Content-Length: "]).encode("latin-1")
         self._socket: socket.socket | None = None
         self._sessions: set[str] = set()  # registers that this process has been heard for
         self._given = GivenCodes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -294,6 +295,21 @@ def test_r23_a_unit_killed_and_back_knows_the_receipt_it_answered(bench: Bench) 
     bench.restart()
     assert bench.register(1) == first
     assert isinstance(bench.register(2), UnitCode)
+    assert bench.counter() == 2
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.002, 0.005, 0.01, 0.1])
+def test_r23_a_unit_killed_while_it_answers_registers_at_most_once(bench: Bench, after_s: float) -> None:
+    bench.register(1)
+    bench.order("slow", seconds=ANSWER_S / 2)
+    killer = threading.Timer(after_s, bench.simulator.process.kill)
+    killer.start()
+    answer = bench.register(2)
+    killer.join()
+    assert isinstance(answer, UnitSilent | UnitRefused)  # refused: it was dead before a byte was sent
+    bench.restart()
+    assert bench.counter() <= (1 if isinstance(answer, UnitRefused) else 2)
+    assert bench.register(2) == UnitCode(bench.simulator.unit, bench.last_code(), "ok")
     assert bench.counter() == 2
 
 
