@@ -83,10 +83,10 @@ class Tally(msgspec.Struct):
     unknown_codes: int = 0
     unknown_codes_ore: int = 0
     float_ore: int = 0
-    drawer_start_ore: int = 0  # what the drawer held when the period began, or the float that was set since
-    drawer_flow_ore: int = 0  # cash in less cash out since then
+    takings_ore: int = 0  # cash from customers less cash back to them
     cash_difference_ore: int = 0
     # Carried from period to period:
+    drawer_ore: int = 0  # what should lie in the drawer
     grand_sales_ore: int = 0
     grand_returns_ore: int = 0
     modes: dict[int, str] = {}  # returns and training in progress
@@ -103,7 +103,7 @@ class Tally(msgspec.Struct):
 
     def cash_expected_ore(self) -> int:
         """What the drawer should hold now (F4): money that never became a receipt included."""
-        return self.drawer_start_ore + self.drawer_flow_ore
+        return self.drawer_ore
 
     def pending_ore(self) -> dict[str, int]:
         """Money taken without a receipt, by means; a return paid out without one is negative."""
@@ -170,7 +170,7 @@ class Tally(msgspec.Struct):
         return Tally(
             first_seq=self.last_seq + 1,
             last_seq=self.last_seq,
-            drawer_start_ore=self.cash_expected_ore(),
+            drawer_ore=self.drawer_ore,
             grand_sales_ore=self.grand_sales_ore,
             grand_returns_ore=self.grand_returns_ore,
             modes=dict(self.modes),
@@ -232,7 +232,7 @@ def _receipt(tally: Tally, receipt: Receipt) -> None:
     for tender in receipt.tenders:
         means[tender.means] = means.get(tender.means, 0) + sign * tender.amount_ore
         if tender.means == CASH:
-            tally.drawer_flow_ore += sign * tender.amount_ore
+            _cash(tally, sign * tender.amount_ore)
     _settle_pending(tally, sale)
     _lines(tally, receipt, sign)
 
@@ -260,7 +260,7 @@ def _settle_pending(tally: Tally, sale: int) -> None:
     """The receipt's own tenders have been counted: the money counted when it was taken is the same money."""
     for means, ore in tally.pending.pop(sale, {}).values():
         if means == CASH:
-            tally.drawer_flow_ore -= ore
+            _cash(tally, -ore)
 
 
 def _tender_taken(tally: Tally, body: TenderTaken) -> None:
@@ -270,7 +270,7 @@ def _tender_taken(tally: Tally, body: TenderTaken) -> None:
     ore = -body.amount_ore if mode == "return" else body.amount_ore
     tally.pending.setdefault(body.sale, {})[body.tender] = (body.means, ore)
     if body.means == CASH:
-        tally.drawer_flow_ore += ore
+        _cash(tally, ore)
 
 
 def _tender_reversed(tally: Tally, body: TenderReversed) -> None:
@@ -286,7 +286,7 @@ def _tender_reversed(tally: Tally, body: TenderReversed) -> None:
     else:
         tenders[body.tender] = (means, ore - back)
     if means == CASH:
-        tally.drawer_flow_ore -= back
+        _cash(tally, -back)
 
 
 def _sale_opened(tally: Tally, body: SaleOpened) -> None:
@@ -351,17 +351,24 @@ def _drawer_opened(tally: Tally, _: DrawerOpened) -> None:
     tally.drawer_openings += 1
 
 
+def _cash(tally: Tally, ore: int) -> None:
+    tally.takings_ore += ore
+    tally.drawer_ore += ore
+
+
 def _float_set(tally: Tally, body: FloatSet) -> None:
-    tally.float_ore = tally.drawer_start_ore = body.amount_ore
+    """The float is stated, and takings lie beside it: whatever was moved or counted before is in the statement."""
+    tally.float_ore = body.amount_ore
+    tally.drawer_ore = body.amount_ore + tally.takings_ore
 
 
 def _cash_moved(tally: Tally, body: CashMoved) -> None:
-    tally.drawer_flow_ore += body.amount_ore
+    tally.drawer_ore += body.amount_ore
 
 
 def _cash_counted(tally: Tally, body: CashCounted) -> None:
     tally.cash_difference_ore += body.difference_ore
-    tally.drawer_flow_ore += body.difference_ore  # from here on the drawer holds what was counted
+    tally.drawer_ore += body.difference_ore  # from here on the drawer holds what was counted
 
 
 _HANDLERS: dict[type[Body] | type[None], Callable[[Tally, Any], None]] = {

@@ -227,6 +227,9 @@ def test_f3_an_open_or_parked_sale_is_unfinished_in_one_z_only() -> None:
         ([FloatSet(100_000, BO), TenderTaken(1, 1, "card", 5000, 5000, 0)], 100_000),
         ([TenderTaken(1, 1, "cash", 5000, 10_000, 5000), TenderReversed(1, 1, "cash", 5000, "no unit")], 0),
         ([FloatSet(100_000, BO), FloatSet(150_000, BO)], 150_000),
+        ([CashMoved(-30_000, "safe", BO), FloatSet(100_000, BO)], 100_000),  # yesterday's takings to the safe first
+        ([CashCounted((), 99_500, 0, 99_500, BO), FloatSet(100_000, BO)], 100_000),
+        ([TenderTaken(1, 1, "cash", 5000, 10_000, 5000), FloatSet(100_000, BO)], 105_000),  # the float was forgotten
     ],
 )
 def test_f4_the_drawer_should_hold_what_went_in_less_what_went_out(happens: list[Body], expected_ore: int) -> None:
