@@ -8,7 +8,7 @@ decided before they came here. Keeps G1, G7, G8 of the rules; 100 000 articles a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -107,17 +107,26 @@ class Catalogue:
 
     def _drop_without_pant(self, set_aside: list[Rejected]) -> None:
         """An article whose deposit is unknown is not sold: too little would be charged and too much paid back."""
-        with_pant = [a for a in self._by_number.values() if a.pant is not None]
-        for article in [a for a in with_pant if a.pant not in self._by_number]:
-            set_aside.append(Rejected("article", article.number, "pant", f"no article {article.pant}"))
-            del self._by_number[article.number]
-            for gtin in article.gtins:
-                self._by_gtin.pop(gtin, None)
-            if article.scale_code is not None:
-                self._by_scale_code.pop(article.scale_code, None)
+        with_pant = [article for article in self._by_number.values() if article.pant is not None]
+        while lost := [article for article in with_pant if article.pant not in self._by_number]:
+            with_pant = [article for article in with_pant if article.pant in self._by_number]
+            for article in lost:
+                set_aside.append(Rejected("article", article.number, "pant", f"no article {article.pant}"))
+                del self._by_number[article.number]
+                for gtin in article.gtins:
+                    del self._by_gtin[gtin]
+                if article.scale_code is not None:
+                    del self._by_scale_code[article.scale_code]
+
+    def __iter__(self) -> Iterator[Article]:
+        return iter(self._by_number.values())
 
     def __len__(self) -> int:
         return len(self._by_number)
+
+    def numbers(self) -> KeysView[str]:
+        """Every article's number."""
+        return self._by_number.keys()
 
     def article(self, number: str) -> Article:
         """Raises UnknownArticleError."""

@@ -6,12 +6,13 @@ The list holds numbers, roles and argon2 digests, never names. Wrong PINs cost t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Annotated, Literal, Protocol
 
 import msgspec
+from msgspec import Meta
 
 from oppet.base import canonical
-from oppet.sale.rights import RANK, Staff
+from oppet.sale.rights import Staff
 from oppet.till.errors import ReservedError, WrongBadgeError, WrongPinError
 
 __all__ = ["Member", "Pins", "StaffList"]
@@ -29,15 +30,14 @@ class Pins(Protocol):
 class Member(msgspec.Struct, frozen=True):
     """One of the staff as the store's list has them."""
 
-    number: int
-    role: str
-    pin: str  # argon2 digest
+    number: Annotated[int, Meta(ge=1, le=999_999)]
+    role: Literal["cashier", "supervisor", "manager"]
+    pin: Annotated[str, Meta(pattern=r"^\$argon2")]  # digest
     badge: str = ""  # SHA-256 of the badge's code, hex
 
 
 class StaffList:
     def __init__(self, members: Sequence[Member], pins: Pins) -> None:
-        assert all(member.role in RANK for member in members), "a role nobody has"
         self._by_number = {member.number: member for member in members}
         self._by_badge = {member.badge: member for member in members if member.badge}
         self._pins = pins

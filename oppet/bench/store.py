@@ -1,0 +1,92 @@
+"""A till for benchmarks: the real one on a real disk, with a control unit that answers at once and paper that goes nowhere."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from oppet.base.canonical import digest
+from oppet.base.signing import Signer
+from oppet.bench.assortment import ARTICLES, PROMOTIONS, filled_up
+from oppet.bench.in_process import InstantUnit, NoPaper
+from oppet.drivers import files
+from oppet.drivers.clock import SystemClock
+from oppet.drivers.journal_file import JournalFile
+from oppet.fiscal.electronic import pack_to_print
+from oppet.goods.assortment import merge
+from oppet.goods.catalogue import Catalogue
+from oppet.journal.entry import Entry
+from oppet.journal.kinds import EpochOpened, Original, Receipt
+from oppet.sale.rights import Staff
+from oppet.till.desk import Rules
+from oppet.till.errors import NoReceiptError
+from oppet.till.ports import Ports
+from oppet.till.till import Till
+
+__all__ = ["BENCHES", "big_assortment", "demo_assortment", "open_for_bench", "scratch"]
+
+DATA = Path(__file__).resolve().parents[2] / "data"
+SECRET = bytes(range(32))  # a benchmark's journal proves nothing
+BENCHES = Path("var/bench")
+
+
+def demo_assortment() -> bytes:
+    """The demo's goods as one document."""
+    return merge(
+        files.read(DATA / "assortment-off" / "articles.tsv"), files.read(DATA / "assortment-ours" / "terms.json")
+    )
+
+
+def big_assortment(articles: int = ARTICLES, promotions: int = PROMOTIONS) -> bytes:
+    """The demo's goods filled up to a full store's."""
+    return filled_up(demo_assortment(), articles, promotions)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder on the checkout's own disk, gone afterwards: /tmp may be memory, and memory has no fsync."""
+    BENCHES.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=BENCHES))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def no_codes(code: str) -> tuple[Original, Receipt]:
+    raise NoReceiptError(number=0)
+
+
+def open_for_bench(folder: Path, catalogue: Catalogue, unit: InstantUnit | None = None) -> tuple[Till, JournalFile]:
+    """A started till, a cashier signed in, the float registered."""
+    signer = Signer(SECRET)
+    journal = JournalFile.create(folder / "bench.journal", "B1", 1)
+    unit = unit or InstantUnit("BENCH0001")
+
+    def code(receipt: Receipt, entry: Entry) -> str:
+        said = digest(journal.raw(entry.seq))
+        return pack_to_print(receipt, entry.till, entry.epoch, entry.seq, entry.time, said, signer)
+
+    ports = Ports(journal, signer, SystemClock(), [unit], [NoPaper()], catalogue, "bench")
+    till = Till(ports, Rules(disk_least_mb=0), str, code, no_codes)
+    till.start(
+        EpochOpened(
+            store="B",
+            company="Mätköp",
+            org_no="5566778899",
+            address="Provvägen 1",
+            register="B1-1",
+            manufacturing_no="BENCH-1",
+            model="Öppet SE",
+            software="bench",
+            public_key=signer.public.hex(),
+            units=(unit.unit,),
+            installation="bench",
+        )
+    )
+    till.sign_in(Staff(1, "manager"))
+    till.drawer.set_float(100_000)
+    return till, journal

@@ -1,0 +1,71 @@
+"""Processes that the demo starts and ends with itself: simulators that say in one JSON line when they are ready."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from oppet.base.errors import UnavailableError
+from oppet.base.words import N_
+
+__all__ = ["Helper", "HelperDeadError"]
+
+
+class HelperDeadError(UnavailableError):
+    sentence = N_("The helper process {name} did not start: {reason}.")
+
+
+class Helper:
+    """A Python module run as a process of its own; ended when the `with` block ends, or when we die (its input closes)."""
+
+    def __init__(self, module: str, options: Sequence[str], wait_s: float = 10.0) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        )
+        self.pid = self._process.pid
+        self.said: dict[str, Any] = self._first_line(module, wait_s)
+
+    def _first_line(self, module: str, wait_s: float) -> dict[str, Any]:
+        stdout = self._process.stdout
+        assert stdout is not None
+        deadline, text = time.monotonic() + wait_s, b""
+        while not text.endswith(b"\n"):
+            ready, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
+            part = os.read(stdout.fileno(), 4096) if ready else b""
+            if not part:
+                code = self._process.poll()
+                self.end()
+                reason = f"it ended with code {code}" if code is not None else f"silent for {wait_s:.0f} s"
+                raise HelperDeadError(name=module, reason=reason)
+            text += part
+        try:
+            said: dict[str, Any] = json.loads(text)
+        except ValueError:
+            self.end()
+            raise HelperDeadError(name=module, reason="it said nothing we understand") from None
+        return said
+
+    def end(self) -> None:
+        """End the process we started; kill it when it does not listen."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.end()
