@@ -8,7 +8,7 @@ decided before they came here. Keeps G1, G7, G8 of the rules; 100 000 articles a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, KeysView, Sequence
 from typing import Final, TypeVar
 
 import msgspec
