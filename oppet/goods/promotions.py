@@ -113,11 +113,12 @@ class PromotionBook:
                 if touching or (member and line.member_unit_ore is not None):
                     yield (line,)
                 continue
-            merged = [line]
-            for other in {id(group_of[p]): group_of[p] for p in linking if p in group_of}.values():
-                merged = other + merged
-                del groups[id(other)]
-                group_of.update((p, merged) for p, group in group_of.items() if group is other)
+            joined = {id(group_of[p]): group_of[p] for p in linking if p in group_of}
+            merged = [*(other for group in joined.values() for other in group), line]
+            for old in joined:
+                del groups[old]
+            # Every promotion of a group that was joined now leads to the one group, not only those of this line.
+            group_of.update((p, merged) for p, group in list(group_of.items()) if id(group) in joined)
             group_of.update((p, merged) for p in linking)
             groups[id(merged)] = merged
         for group in groups.values():
