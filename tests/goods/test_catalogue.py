@@ -97,7 +97,7 @@ def test_g1_an_unknown_code_is_refused_with_the_code(text: str) -> None:
     ],
 )
 def test_g8_one_bad_article_is_set_aside_by_name_and_field(bad: dict[str, Any], field: str) -> None:
-    """What is wrong with one never keeps the others from being sold (R21)."""
+    """What is wrong with one never keeps the others from being sold."""
     catalogue = decode(
         a_document(an_article("1", pant="9002"), an_article("2", gtins=[BREAD], scale_code="456789"), bad, PANT)
     )
@@ -108,7 +108,7 @@ def test_g8_one_bad_article_is_set_aside_by_name_and_field(bad: dict[str, Any], 
 
 
 def test_g8_one_in_a_hundred_broken_records_costs_one_in_a_hundred_articles() -> None:
-    """Malformed master data in every list, up to what is not even a record (R21)."""
+    """Malformed master data in every list, up to what is not even a record."""
     articles: list[Any] = [an_article(str(n)) for n in range(1000)]
     for n in range(0, 1000, 100):
         articles[n] = [None, 7, "x", [], {}, {"number": 5}, an_article("5", name=None), [[[]]], True, {"x": {}}][
@@ -138,7 +138,8 @@ def test_g8_an_article_whose_pant_was_set_aside_goes_with_it() -> None:
     "data",
     [
         b"", b"\x00", b"[]", b"null", b'{"format":1}', b"\xff\xfe", b"[" * 100_000, a_document()[:-1],
-        b'{"format":"1"}', a_document().replace(b'"format":1', b'"format":2'), a_document().replace(b"[]", b"{}"), b"PK\x03\x04" * 100,
+        b'{"format":"1"}',
+        a_document().replace(b'"format":1', b'"format":2'), a_document().replace(b"[]", b"{}"), b"PK\x03\x04" * 100,
     ],
 )  # fmt: skip
 def test_g8_a_document_that_cannot_be_read_is_refused_as_a_whole(data: bytes) -> None:
