@@ -28,7 +28,7 @@ from oppet.drivers.journal_sqlite import (
     translated,
     use_wal,
 )
-from oppet.journal.chain import LARGEST_ENTRY, UNREADABLE, Owner, check, owner_of
+from oppet.journal.chain import LARGEST_ENTRY, UNREADABLE, WHY, Owner, check, owner_of
 from oppet.journal.entry import NOTHING, VERSION, Entry, Head, parse, seal, signed_bytes
 from oppet.journal.errors import (
     EntryTooLargeError,
@@ -195,7 +195,8 @@ class JournalFile:
                 return
             for seq, data in rows:
                 assert isinstance(seq, int)
-                assert isinstance(data, bytes)
+                if not isinstance(data, bytes):  # the column allows no such thing: the page is damaged
+                    raise self._damaged(seq, WHY["unreadable"])
                 yield seq, data
                 first = seq + 1
 
@@ -279,7 +280,8 @@ class JournalFile:
             raise self._translated(error) from error
 
     def _translated(self, error: apsw.Error) -> Exception:
-        return translated(error, self.path, self.till, self.epoch, self.head.seq)
+        number = self._db.system_errno if self._db is not None and isinstance(error, apsw.IOError) else 0
+        return translated(error, number, self.path, self.till, self.epoch, self.head.seq)
 
     def _read_again(self) -> Head:
         """Take till, epoch, head and key from the file, checking all that hangs on the last signature."""
@@ -291,13 +293,15 @@ class JournalFile:
             last = db.execute(self._sql["last_entry"]).get
             signed = db.execute(self._sql["last_signature"]).get
             first = db.execute(self._sql["entry"], (1,)).get
+        if last is not None and not isinstance(last[1], bytes):
+            raise self._damaged(last[0], WHY["unreadable"])
         self.head = Head(0, NOTHING) if last is None else Head(last[0], digest(last[1]))
         self.signed_seq, signature = (0, b"") if signed is None else signed
         if first is not None:
             opened = owner_of(first)
             self.public_key = self.public_key or (None if opened is None else opened.public_key)
         if self.signed_seq > self.head.seq:
-            raise self._damaged(self.head.seq + 1, "entries are missing at the end, for a signature names a later one")
+            raise self._damaged(self.head.seq + 1, WHY["truncated"])
         self.broken = False
         try:
             self._check_tail(signature)
@@ -312,12 +316,12 @@ class JournalFile:
             try:
                 head = Head(self.signed_seq, digest(self.raw(self.signed_seq)))
             except KeyError:
-                raise self._damaged(self.signed_seq, "it is signed and not there") from None
+                raise self._damaged(self.signed_seq, WHY["missing"]) from None
             good = self.public_key is not None and Verifier(self.public_key).good(
                 signature, signed_bytes(self.till, self.epoch, head)
             )
             if not good:
-                raise self._damaged(head.seq, "the last signature does not fit it")
+                raise self._damaged(head.seq, WHY["signature"])
         owner = Owner(self.till, self.epoch)
         finding = check(self._rows(self.signed_seq + 1, LAST), iter(()), owner, head, None, self.signed_seq).finding
         if finding is not None:
@@ -327,11 +331,11 @@ class JournalFile:
         try:
             entry = parse(data)
         except UNREADABLE:
-            raise self._damaged(seq, "its bytes are no entry") from None
+            raise self._damaged(seq, WHY["unreadable"]) from None
         if entry.v > VERSION:
-            raise self._damaged(seq, "a newer version wrote it")
+            raise self._damaged(seq, WHY["future"])
         if (entry.till, entry.epoch, entry.seq) != (self.till, self.epoch, seq):
-            raise self._damaged(seq, "what stands there is another entry")
+            raise self._damaged(seq, WHY["reordered"])
         return entry
 
     def _damaged(self, seq: int, why: str) -> JournalDamagedError:

@@ -130,15 +130,15 @@ def check_file(connection: apsw.Connection, path: Path) -> tuple[str, int]:
     return str(meta["till"]), int(epoch)
 
 
-def translated(error: apsw.Error, path: Path, till: str = "?", epoch: int = 0, seq: int = 0) -> Exception:
-    """Our leaf for what SQLite said."""
+def translated(error: apsw.Error, number: int, path: Path, till: str, epoch: int, seq: int) -> Exception:
+    """Our leaf for what SQLite and, with `number`, the operating system said."""
     if isinstance(error, apsw.BusyError | apsw.LockedError):
         return JournalInUseError(path=str(path))
     if isinstance(error, apsw.NotADBError):
         return NotAJournalError(path=str(path), why="it is no SQLite file")
-    if isinstance(error, apsw.FullError):
+    if isinstance(error, apsw.FullError) or number == errno.ENOSPC:
         return DiskFullError(till=till, epoch=epoch, seq=seq)
-    if isinstance(error, apsw.ReadOnlyError):
+    if isinstance(error, apsw.ReadOnlyError) or number == errno.EROFS:
         return DiskReadOnlyError(till=till, epoch=epoch, seq=seq)
     return DiskFailedError(till=till, epoch=epoch, seq=seq, why=str(error) or type(error).__name__)
 
