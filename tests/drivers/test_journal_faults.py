@@ -70,15 +70,20 @@ class Life:
     def make(self) -> None:
         while self.journal is None:
             try:
-                self.journal = JournalFile.create(self.path, "K3", 1, vfs=self.disk.vfs_name)
-            except JournalExistsError:
-                self.journal = JournalFile.open(self.path, vfs=self.disk.vfs_name)
+                self.journal = self.first_boot()
             except UnavailableError:
                 self.disk.full_after(None)
         self.made = True
         while not self.promised:
             self.append([opened()], sign=True)
         self.append([started()], sign=False)
+
+    def first_boot(self) -> JournalFile:
+        """Make the journal, or find that an earlier try did."""
+        try:
+            return JournalFile.create(self.path, "K3", 1, vfs=self.disk.vfs_name)
+        except JournalExistsError:
+            return JournalFile.open(self.path, vfs=self.disk.vfs_name)
 
     def step(self) -> None:
         journal = self.journal
@@ -119,16 +124,16 @@ class Life:
         except UnavailableError:
             with pytest.raises(JournalBrokenError):
                 self.journal.append(NOON, [started()], None)
-            self.disk.full_after(None)
             self.recover(self.journal)
             return False
         return True
 
     def recover(self, journal: JournalFile) -> None:
-        for _ in range(5):
+        for _ in range(10):
             try:
                 head = journal.recover()
             except UnavailableError:
+                self.disk.full_after(None)
                 continue
             break
         else:
