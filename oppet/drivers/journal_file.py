@@ -88,6 +88,17 @@ class JournalFile:
         return journal
 
     @classmethod
+    def open_or_create(cls, path: Path, till: str, epoch: int, *, vfs: str | None = None) -> Self:
+        """For a first start that may have been cut off: what holds nothing at all becomes an empty journal.
+
+        Only for an epoch whose key has signed nothing yet: a journal that lost its entries must never begin again.
+        """
+        try:
+            return cls.create(path, till, epoch, vfs=vfs)
+        except JournalExistsError:
+            return cls.open(path, vfs=vfs)
+
+    @classmethod
     def open(cls, path: Path, *, vfs: str | None = None, public_key: bytes | None = None) -> Self:
         """Open and check what is there: tables, head, last signature and the unsigned tail.
 

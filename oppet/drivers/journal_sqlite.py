@@ -95,10 +95,10 @@ def connect(path: Path, vfs: str | None, *, create: bool) -> apsw.Connection:
 
 
 def begin_file(connection: apsw.Connection, till: str, epoch: int) -> None:
-    """Make the tables in a file that has none, durably."""
-    connection.pragma("application_id", APPLICATION_ID - (1 << 32))
-    connection.pragma("user_version", FORMAT)
+    """Make the tables in a file that has none, durably and in one step: a power cut leaves a journal or nothing."""
     with connection:
+        connection.pragma("application_id", APPLICATION_ID - (1 << 32))
+        connection.pragma("user_version", FORMAT)
         connection.execute(_schema())
         connection.executemany(statements("journal")["put_meta"], [("till", till), ("epoch", str(epoch))])
     use_wal(connection)

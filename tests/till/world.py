@@ -169,14 +169,10 @@ class World:
         """Start the till as after a power cut: whatever was open before is gone."""
         if self.journal is not None:
             self.journal.close()
-        make = JournalFile.open if self.path.exists() else self._create
-        self.journal = make(self.path, vfs=self.vfs)  # type: ignore[operator]
+        self.journal = JournalFile.open_or_create(self.path, "K3", self.epoch, vfs=self.vfs)
         till = Till(self.ports(), self.rules, str, code_of, self.find)
         till.start(self.opening())
         return till
-
-    def _create(self, path: Path, vfs: str | None) -> JournalFile:
-        return JournalFile.create(path, "K3", self.epoch, vfs=vfs)
 
     def ports(self) -> Ports:
         assert self.journal is not None
