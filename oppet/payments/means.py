@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from oppet.base.errors import RefusedError
 from oppet.base.words import N_
 
-__all__ = ["CASH", "MEANS", "Means", "NotWholeKronorError", "TooMuchError", "UnknownMeansError", "cash_due", "means"]
+__all__ = [
+    "CASH", "KRONA", "MEANS", "Means", "NotWholeKronorError", "TooMuchError", "UnknownMeansError", "cash_due", "means",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Means:
 
 
 CASH = "cash"
+KRONA = 100  # öre: the smallest coin (lag 1970:1029); only a replay under foreign law hands in another
 MEANS: dict[str, Means] = {
     m.name: m
     for m in (
@@ -58,6 +61,6 @@ def means(name: str) -> Means:
     return found
 
 
-def cash_due(due_ore: int) -> int:
+def cash_due(due_ore: int, coin_ore: int = KRONA) -> int:
     """Round what is left to pay in cash to a whole krona: 1–49 öre down, 50–99 up (lag 1970:1029, reference §10)."""
-    return (due_ore + 50) // 100 * 100
+    return (due_ore + coin_ore // 2) // coin_ore * coin_ore

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oppet.base.money import kronor, round_half_up, spread
+from oppet.base.money import LARGEST_ORE, NotAnAmountError, kronor, round_half_up, spread
 from oppet.journal.kinds import EpochOpened, Receipt, ReceiptLine, ReceiptTender, TenderTaken, VatAmount
-from oppet.payments.means import CASH, NotWholeKronorError, TooMuchError, cash_due, means
+from oppet.payments.means import CASH, KRONA, NotWholeKronorError, TooMuchError, cash_due, means
 from oppet.sale.basket import Basket
-from oppet.sale.errors import NotEnoughPaidError
+from oppet.sale.errors import NotEnoughPaidError, TooManyTendersError
 from oppet.sale.price import Priced, offers_in
 
 __all__ = ["Decided", "decide_tender", "left_to_pay", "settle", "vat_of"]
+
+MOST_TENDERS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,30 +33,36 @@ def left_to_pay(basket: Basket, priced: Priced) -> int:
     return max(0, priced.total_ore - basket.paid_ore())
 
 
-def decide_tender(basket: Basket, priced: Priced, name: str, given_ore: int, reference: str = "") -> Decided:
+def decide_tender(
+    basket: Basket, priced: Priced, name: str, given_ore: int, reference: str = "", coin_ore: int = KRONA
+) -> Decided:
     """Say what a tender pays. Cash closes the sale rounded and gives change; nothing else pays more than is left.
 
     In a return the same tender is what the customer is given back, always in full for cash.
-    Raises UnknownMeansError, NotWholeKronorError, TooMuchError, NotEnoughPaidError (a return is repaid at once).
+    Raises UnknownMeansError, NotAnAmountError, NotWholeKronorError, TooMuchError, NotEnoughPaidError, TooManyTendersError.
     """
     means(name)
+    if not 0 <= given_ore <= LARGEST_ORE:
+        raise NotAnAmountError(text=kronor(given_ore), largest=kronor(LARGEST_ORE))
+    if len(basket.tenders) >= MOST_TENDERS:
+        raise TooManyTendersError(most=MOST_TENDERS)
     left = left_to_pay(basket, priced)
     number = basket.last_tender + 1
     offers = None if basket.tenders else offers_in(priced)
     if name != CASH:
         if given_ore > left:
             raise TooMuchError(amount=kronor(given_ore), due=kronor(left))
-        if given_ore <= 0 < left:
+        if given_ore == 0 < left:
             raise NotEnoughPaidError(left=kronor(left))
         tender = TenderTaken(basket.sale, number, name, given_ore, given_ore, 0, reference, offers)
         return Decided(tender, given_ore == left)
-    if given_ore % 100:
+    if given_ore % coin_ore:
         raise NotWholeKronorError(amount=kronor(given_ore))
-    due = cash_due(left)
+    due = cash_due(left, coin_ore)
     if basket.mode == "return":
         return Decided(TenderTaken(basket.sale, number, name, due, due, 0, reference, offers), True)
     if given_ore < due:
-        if given_ore <= 0:
+        if given_ore == 0:
             raise NotEnoughPaidError(left=kronor(due))
         return Decided(TenderTaken(basket.sale, number, name, given_ore, given_ore, 0, reference, offers), False)
     return Decided(TenderTaken(basket.sale, number, name, due, given_ore, given_ore - due, reference, offers), True)

@@ -50,7 +50,7 @@ from oppet.journal.kinds import (
     UnitProbed,
     UnitRequest,
 )
-from oppet.payments.means import means
+from oppet.payments.means import KRONA, means
 from oppet.sale import basket as baskets
 from oppet.sale.basket import Basket
 from oppet.sale.errors import AgeNotCheckedError, AlreadyCopiedError, BasketEmptyError, NotEnoughPaidError
@@ -77,7 +77,8 @@ class Outcome:
 
 
 class Checkout:
-    def __init__(self, desk: Desk, printing: Printing) -> None:
+    def __init__(self, desk: Desk, printing: Printing, coin_ore: int = KRONA) -> None:
+        self._coin_ore = coin_ore
         self._desk = desk
         self._printing = printing
         self._units: dict[str, ControlUnit] = {unit.unit: unit for unit in desk.ports.units}
@@ -97,7 +98,7 @@ class Checkout:
             raise BasketEmptyError
         if limit := basket.age_needed():
             raise AgeNotCheckedError(limit=limit)
-        decided = decide_tender(basket, desk.priced(basket), name, given_ore, reference[:40])
+        decided = decide_tender(basket, desk.priced(basket), name, given_ore, reference[:40], self._coin_ore)
         units, probes = self._probe()
         if not decided.complete:
             desk.write(*probes, decided.tender)

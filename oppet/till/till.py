@@ -10,6 +10,7 @@ from oppet import __version__
 from oppet.base.words import N_
 from oppet.fiscal.sheet import Say
 from oppet.journal.kinds import EpochOpened, SignedIn, SignedOut, TillStarted, TillStopped
+from oppet.payments.means import KRONA
 from oppet.sale import basket as baskets
 from oppet.sale.rights import Staff
 from oppet.till.checkout import Checkout, Outcome
@@ -18,6 +19,7 @@ from oppet.till.drawer import Drawer
 from oppet.till.errors import NotPossibleNowError
 from oppet.till.ports import Ports
 from oppet.till.printing import Coder, Printing
+from oppet.till.reserve import Reserve
 from oppet.till.returns import FindReceipt, Returns
 from oppet.till.selling import Selling
 
@@ -25,13 +27,16 @@ __all__ = ["Till"]
 
 
 class Till:
-    def __init__(self, ports: Ports, rules: Rules, say: Say, code: Coder, by_code: FindReceipt) -> None:
+    def __init__(
+        self, ports: Ports, rules: Rules, say: Say, code: Coder, by_code: FindReceipt, coin_ore: int = KRONA
+    ) -> None:
         self.desk = Desk(ports, rules)
         self.printing = Printing(self.desk, say, code)
         self.selling = Selling(self.desk)
-        self.checkout = Checkout(self.desk, self.printing)
+        self.checkout = Checkout(self.desk, self.printing, coin_ore)
         self.returns = Returns(self.desk, by_code)
         self.drawer = Drawer(self.desk, self.printing)
+        self.reserve = Reserve(self.desk)
 
     def start(self, opening: EpochOpened) -> Outcome | None:
         """Begin a run: `opening` is the first entry of a new epoch's journal and is written once. Settles what was left.
