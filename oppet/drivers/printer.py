@@ -39,10 +39,8 @@ TAKEN = b"\x1dr\x01"  # answered in its turn, when everything before it has been
 ASK_STATE = (
     b"\x10\x04\x01\x10\x04\x02\x10\x04\x03\x10\x04\x04"  # answered at once: printer, offline cause, error, paper
 )
+_PLAIN = frozenset({"normal", "centre", "rule", "blank"})
 _STYLES: dict[Style, tuple[bytes, bytes]] = {
-    "normal": (b"", b"\n"),
-    "centre": (b"", b"\n"),
-    "rule": (b"", b"\n"),
     "write": (b"\n", b"\n"),
     "bold": (BOLD, b"\n" + LIGHT),
     "title": (BOLD, b"\n" + LIGHT),
@@ -79,17 +77,28 @@ class CodePage:
 def render(paper: Paper, columns: int, page: CodePage) -> bytes:
     """The bytes of a sheet for a printer of that many columns."""
     out = [INIT, page.select]
-    encode = page.encode
+    plain: list[str] = []  # lines that need no command, encoded together: nearly all of a receipt
+
+    def flush() -> None:
+        if plain:
+            plain.append("")
+            out.append(page.encode("\n".join(plain)))
+            plain.clear()
+
     for line in lines(paper, columns):
-        if line.style == "qr":
+        style = line.style
+        if style in _PLAIN:
+            plain.append(line.text)
+            continue
+        flush()
+        if style == "qr":
             out.append(_qr(line.text, DOTS.get(columns, columns * 12)))
-        elif line.style == "cut":
+        elif style == "cut":
             out.append(CUT)
-        elif line.style == "blank":
-            out.append(b"\n")
         else:
-            before, after = _STYLES[line.style]
-            out += (before, encode(line.text), after)
+            before, after = _STYLES[style]
+            out += (before, page.encode(line.text), after)
+    flush()
     return b"".join(out)
 
 

@@ -195,6 +195,7 @@ def _packed(receipt: Receipt) -> bytes:
         for place, line in enumerate(receipt.lines, 1)
     ]
     original = receipt.original
+    columns = zip(*rows, strict=True)  # none at all when there are no lines
     body = _Body(
         receipt.company,
         receipt.org_no,
@@ -210,7 +211,7 @@ def _packed(receipt: Receipt) -> bytes:
         tuple([(t.means, t.amount_ore, t.given_ore, t.change_ore, t.reference) for t in receipt.tenders]),
         tuple(sorts),
         len(rows),
-        tuple([column if any(column) else () for column in zip(*rows, strict=True)]),
+        tuple([() if set(column) == {usual} else column for usual, column in zip(_DEFAULTS, columns, strict=False)]),
         tuple(
             [
                 (place, d.kind, d.text, d.ore, d.source, d.quantity_milli)

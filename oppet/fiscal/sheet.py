@@ -147,29 +147,32 @@ def _cells_of(c: str) -> int:
 def lines(paper: Paper, columns: int) -> Iterator[Line]:
     """Set a sheet in `columns` columns; every line of text is exactly as wide as its style says (P2)."""
     for row in paper.rows:
-        style = row.style
-        if (style == "normal" or style == "bold") and not row.middle:
+        if row.style == "normal" and not row.middle:
             left, right = row.left, row.right
             gap = columns - len(left) - len(right)
             if gap > 0 and not _maybe_odd(left + right):  # nearly every row: one line, one column a character
-                yield Line(left + " " * gap + right, style)
-            else:
-                yield from _pair(left, right, columns, style)
-        elif style in {"qr", "blank", "cut"}:
-            yield Line(row.left, style)
-        elif style == "rule":
-            yield Line("-" * columns, style)
-        elif style in {"centre", "title", "mark"}:
-            room = columns // 2 if style == "mark" else columns
-            for part in _wrapped(row.left, room):
-                yield Line(_padded(" " * ((room - cells(part)) // 2) + part, room), style)
-        elif style == "write":
-            label = row.left + " " if row.left else ""
-            yield Line(label + "_" * max(0, columns - cells(label)), style)
-        elif style == "total":
-            yield from _pair(row.left, row.right, columns // 2, style)
-        else:
-            yield from _table(row, columns)
+                yield Line(left + " " * gap + right, "normal")
+                continue
+        yield from _set(row, columns)
+
+
+@lru_cache(maxsize=512)  # heads and feet are the same on every receipt
+def _set(row: Row, columns: int) -> tuple[Line, ...]:
+    style = row.style
+    if style in {"qr", "blank", "cut"}:
+        return (Line(row.left, style),)
+    if style == "rule":
+        return (Line("-" * columns, style),)
+    if style in {"centre", "title", "mark"}:
+        room = columns // 2 if style == "mark" else columns
+        parts = _wrapped(row.left, room)
+        return tuple(Line(_padded(" " * ((room - cells(part)) // 2) + part, room), style) for part in parts)
+    if style == "write":
+        label = row.left + " " if row.left else ""
+        return (Line(label + "_" * max(0, columns - cells(label)), style),)
+    if row.middle:
+        return tuple(_table(row, columns))
+    return tuple(_pair(row.left, row.right, columns // 2 if style == "total" else columns, style))
 
 
 def _padded(text: str, room: int) -> str:
