@@ -15,6 +15,7 @@ __all__ = [
     "AgeChecked",
     "Body",
     "CaseOpened",
+    "CaseSettled",
     "CashCounted",
     "CashMoved",
     "ClockDoubted",
@@ -57,6 +58,7 @@ __all__ = [
     "SettingChanged",
     "SignedIn",
     "SignedOut",
+    "SlipsPrinted",
     "TenderReversed",
     "TenderTaken",
     "TillStarted",
@@ -230,6 +232,8 @@ class LineChanged(Body, frozen=True):
     line: int
     quantity_milli: int
     amount_ore: int
+    by: int = 0
+    approved_by: int = 0
 
 
 class LineVoided(Body, frozen=True):
@@ -293,6 +297,7 @@ class SaleAbandoned(Body, frozen=True):
     amount_ore: int
     reason: str
     by: int
+    approved_by: int = 0
 
 
 class PriceAsked(Body, frozen=True):
@@ -589,6 +594,23 @@ class CaseOpened(Body, frozen=True):
     sale: int
     amount_ore: int
     facts: tuple[Fact, ...] = ()
+
+
+class CaseSettled(Body, frozen=True):
+    """Money taken without a receipt is settled by a reserve slip, never by a registration afterwards."""
+
+    case: int
+    slip: int
+    amount_ore: int
+    by: int
+
+
+class SlipsPrinted(Body, frozen=True):
+    """Numbered reserve receipts put into the drawer before they are needed (reference §6)."""
+
+    first: int
+    last: int
+    by: int
 
 
 class OutageBegan(Body, frozen=True):

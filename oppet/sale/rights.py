@@ -43,6 +43,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "cash": (N_("move cash to or from the safe"), SUPERVISOR),
     "time": (N_("confirm date and time"), SUPERVISOR),
     "unit": (N_("open a control unit that was closed"), SUPERVISOR),
+    "case": (N_("settle a case"), SUPERVISOR),
     "outage": (N_("begin or end the reserve routine"), SUPERVISOR),
     "z": (N_("close the day with a Z report"), SUPERVISOR),
     "settings": (N_("change a setting"), MANAGER),

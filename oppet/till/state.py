@@ -15,10 +15,12 @@ from oppet.fiscal.tally import Tally, follow
 from oppet.journal.kinds import (
     Body,
     CaseOpened,
+    CaseSettled,
     CodeUnknown,
     CopyMade,
     EpochOpened,
     FloatSet,
+    Original,
     OutageBegan,
     OutageEnded,
     Receipt,
@@ -32,6 +34,7 @@ from oppet.journal.kinds import (
     SaleResumed,
     SignedIn,
     SignedOut,
+    SlipsPrinted,
     TillStarted,
     TillStopped,
     TimeConfirmed,
@@ -41,9 +44,10 @@ from oppet.journal.kinds import (
     UnitProbed,
 )
 from oppet.sale import basket as baskets
-from oppet.sale.basket import Basket
+from oppet.sale.basket import Basket, Line
+from oppet.sale.lines import Came
 
-__all__ = ["State", "Unprinted", "return_key"]
+__all__ = ["State", "Unprinted", "came_back", "return_key"]
 
 COPY, NORMAL, TRAINING = "copy", "normal", "training"
 SERIES = {"kopia": COPY, "normal": NORMAL, "ovning": TRAINING}
@@ -73,10 +77,12 @@ class State(msgspec.Struct):
     unprinted: list[Unprinted] = []
     flight: RegistrationSent | None = None  # sent, and no answer on disk: answers are written with what they lead to
     copied: dict[int, int] = {}  # receipt → its one copy
-    returned: dict[str, int] = {}  # original line → thousandths taken back
+    returned: dict[str, Came] = {}  # original line → what came back of it
     closed_units: dict[str, str] = {}
     storage: dict[str, str] = {}  # unit → ok | high | full
     cases: dict[int, CaseOpened] = {}
+    outage_seq: int = 0  # the entry that began the last outage
+    slips_used: list[int] = []  # reserve slips that settled a case
     outage: str = ""  # when the reserve routine began, "" for none
     last_receipt: Unprinted | None = None
     last_total_ore: int = 0
@@ -106,6 +112,8 @@ class State(msgspec.Struct):
             return
         if type(body) is Receipt:
             self._finished(basket, body)
+        if type(body) is Receipt or (basket.tenders and type(body) in (CodeUnknown, SaleAbandoned)):
+            self._came_back(basket)  # money given back with no receipt is a case, and its goods do not come back twice
         baskets.apply(basket, time, body)
         if type(body) is SaleResumed:
             self.current = sale
@@ -115,11 +123,13 @@ class State(msgspec.Struct):
             if type(body) is not SaleParked:
                 del self.baskets[sale]
 
-    def _finished(self, basket: Basket, receipt: Receipt) -> None:
+    def _came_back(self, basket: Basket) -> None:
         if basket.mode == "return" and basket.original is not None:
             for line in basket.standing():
-                key = return_key(basket.original.till, basket.original.epoch, basket.original.number, line.added.original_line)
-                self.returned[key] = self.returned.get(key, 0) + line.quantity_milli
+                key = return_key(basket.original, line.added.original_line)
+                self.returned[key] = came_back(self.returned.get(key, Came()), line)
+
+    def _finished(self, basket: Basket, receipt: Receipt) -> None:
         self._printable(TRAINING if receipt.kind == TRAINING else NORMAL, receipt.number)
         self.last_total_ore = receipt.total_ore + receipt.rounding_ore
         self.last_change_ore = sum(tender.change_ore for tender in receipt.tenders)
@@ -186,6 +196,13 @@ class State(msgspec.Struct):
         self.cases[body.case] = body
         self.numbers["case"] = body.case
 
+    def _settled(self, body: CaseSettled) -> None:
+        self.cases.pop(body.case, None)
+        self.slips_used.append(body.slip)
+
+    def _slips(self, body: SlipsPrinted) -> None:
+        self.numbers["slip"] = body.last
+
     def _unit_closed(self, body: UnitClosed) -> None:
         self.closed_units[body.unit] = body.reason
 
@@ -196,7 +213,8 @@ class State(msgspec.Struct):
         self.storage[body.unit] = body.storage
 
     def _outage(self, _: OutageBegan) -> None:
-        self.outage = self.time
+        if not self.outage:
+            self.outage, self.outage_seq = self.time, self.seq
 
     def _outage_over(self, _: OutageEnded) -> None:
         self.outage = ""
@@ -205,9 +223,15 @@ class State(msgspec.Struct):
         self.offset_ms = body.offset_ms
 
 
-def return_key(till: str, epoch: int, number: int, line: int) -> str:
+def return_key(original: Original, line: int) -> str:
     """Names one line of one original receipt."""
-    return f"{till}/{epoch}/{number}/{line}"
+    return f"{original.till}/{original.epoch}/{original.number}/{line}"
+
+
+def came_back(came: Came, line: Line) -> Came:
+    """What has come back of an original's line once this line of a return has."""
+    net_ore = line.amount_ore - sum(discount.ore for discount in line.added.discounts)
+    return came.and_also(line.quantity_milli, line.amount_ore, net_ore)
 
 
 _BASKET_KINDS: frozenset[type[Body]] = frozenset({SaleOpened, *(kind for _, kind in baskets.NEXT)})
@@ -226,6 +250,8 @@ _HANDLERS: dict[type[Body], Callable[[State, Any], None]] = {
     SignedIn: State._signed_in,
     SignedOut: State._signed_out,
     CaseOpened: State._case,
+    CaseSettled: State._settled,
+    SlipsPrinted: State._slips,
     UnitClosed: State._unit_closed,
     UnitOpened: State._unit_opened,
     UnitProbed: State._probed,
