@@ -16,10 +16,12 @@ from pathlib import Path
 import apsw
 
 from oppet.base.errors import UnavailableError
+from oppet.journal.chain import WHY
 from oppet.journal.errors import (
     DiskFailedError,
     DiskFullError,
     DiskReadOnlyError,
+    JournalDamagedError,
     JournalFromFutureError,
     JournalInUseError,
     NotAJournalError,
@@ -140,6 +142,8 @@ def translated(error: apsw.Error, number: int, path: Path, till: str, epoch: int
         return DiskFullError(till=till, epoch=epoch, seq=seq)
     if isinstance(error, apsw.ReadOnlyError) or number == errno.EROFS:
         return DiskReadOnlyError(till=till, epoch=epoch, seq=seq)
+    if isinstance(error, apsw.CorruptError):
+        return JournalDamagedError(till=till, epoch=epoch, seq=seq + 1, why=WHY["unreadable file"])
     return DiskFailedError(till=till, epoch=epoch, seq=seq, why=str(error) or type(error).__name__)
 
 

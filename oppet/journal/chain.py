@@ -245,8 +245,10 @@ class _Blame:
         after = list(islice(rows, WINDOW))
         if place is None and data is None:
             return self.found("unreadable file", number)
-        if not isinstance(place, int) or place < 1:
+        if not isinstance(place, int) or place < number == 1:
             return self.found("number place", number)
+        if place < number - 1:  # places come in order, unless the pages they stand on are damaged
+            return self.found("unreadable file", number)
         if place < number:
             twice = data is not None and digest(data) == self.before.digest
             return self.found("forked twice" if twice else "forked", number - 1)

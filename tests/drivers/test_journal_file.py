@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from oppet.base.canonical import digest
-from oppet.base.errors import UnavailableError
 from oppet.drivers.journal_file import JournalFile
 from oppet.journal.entry import NOTHING, Head, body_of, seal
 from oppet.journal.errors import (
@@ -307,5 +306,5 @@ def test_r11_a_journal_whose_key_was_exchanged_does_not_open_with_the_right_one(
 def test_r04_half_a_file_is_refused_in_words(path: Path, size: int) -> None:
     path.with_name(path.name + "-wal").unlink(missing_ok=True)
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises((NotAJournalError, UnavailableError)):
+    with pytest.raises((NotAJournalError, JournalDamagedError)):
         JournalFile.open(path)
