@@ -31,6 +31,7 @@ from oppet.fiscal.code_text import LARGEST_PRINTED, PREFIX, NotAReceiptCodeError
 from oppet.journal.kinds import LineDiscount, Original, Receipt, ReceiptLine, ReceiptTender, VatAmount
 
 __all__ = [
+    "PREFIX",
     "ElectronicReceipt",
     "FindKey",
     "ForgedReceiptError",

@@ -14,7 +14,9 @@ from oppet.fiscal.code_text import LARGEST_SHOWN, modules
 from oppet.fiscal.electronic import pack
 from oppet.fiscal.paper import copy_paper, electronic_paper, receipt_paper
 from oppet.fiscal.report_paper import report_paper
+from oppet.fiscal.reserve import slips
 from oppet.fiscal.sheet import CUT, RULE, Paper, Row
+from oppet.journal.kinds import EpochOpened
 from tests.fiscal.papers import A_COPY, A_SALE, A_Z, DIGEST, LATER, NOON, SIGNER, UNIT, a_line, a_receipt
 from tests.fiscal.swedish import in_swedish
 
@@ -100,6 +102,25 @@ def test_p3_fifty_numbered_slips_are_each_there_once_and_none_is_torn() -> None:
     assert [whole.count(f"nr {number:04d}") for number in range(1, 51)] == [1] * 50
     for page in pages:
         assert page.count("RESERVKVITTO") == page.count("Summa kr")
+
+
+def test_p3_real_reserve_slips_are_four_to_a_page_and_their_lines_wide_enough_for_a_pen() -> None:
+    register = EpochOpened(
+        store="S1",
+        company=A_SALE.company,
+        org_no=A_SALE.org_no,
+        address=A_SALE.address,
+        register="K3-2",
+        manufacturing_no="OPPET-K3-2",
+        model="Öppet SE",
+        software="0.1",
+        public_key="00",
+        units=(UNIT,),
+        installation="x",
+    )
+    pages = read(pdf.slips_pdf(slips(1, 8, register)))
+    assert [page.count("RESERVKVITTO") for page in pages] == [4, 4]
+    assert [page.count("Kassaregistret är ur funktion") for page in pages] == [4, 4]
 
 
 def test_p3_a_picture_is_a_png() -> None:
