@@ -12,6 +12,7 @@ import struct
 import zlib
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import cache
 
 from oppet.base.errors import RefusedError
 from oppet.base.words import N_
@@ -44,11 +45,17 @@ _PAIRS = [_B45[n % 45] + _B45[n // 45] for n in range(2025)]
 _VALUES = {c: n for n, c in enumerate(_B45)}
 
 
+@cache
+def _triples() -> tuple[str, ...]:
+    """Every two bytes' three characters: made once, at the first receipt, so that each receipt after it costs a third."""
+    return tuple(pair + last for last in _B45 for pair in _PAIRS)[: 1 << 16]
+
+
 def b45encode(data: bytes) -> str:
     """Base45 (RFC 9285): two bytes are three characters, least significant first."""
     count = len(data) // 2
     words = struct.unpack(f">{count}H", data[: 2 * count])
-    text = "".join([_PAIRS[word % 2025] + _B45[word // 2025] for word in words])
+    text = "".join(map(_triples().__getitem__, words))
     return text + _PAIRS[data[-1]] if len(data) % 2 else text
 
 
