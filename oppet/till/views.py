@@ -1,0 +1,239 @@
+"""What the pages show: journal, basket and devices as plain values, so that templates only lay out.
+
+Text from goods is clipped and printable before it comes here or is made so; Jinja escapes it. Leaves words to `words.py` and HTML to
+`templates/`. No view decides anything: a button that shows and must not work is refused by the room that knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from oppet.base.clock import local_minute
+from oppet.base.words import N_
+from oppet.fiscal import sheet
+from oppet.fiscal.paper import quantity
+from oppet.fiscal.paths import PathState, ReceiptPath
+from oppet.fiscal.sheet import Line, Paper, Say, amount
+from oppet.fiscal.unit import UnitStatus
+from oppet.goods.article import Article, price_at, unit_price_ore
+from oppet.goods.errors import NoPriceError
+from oppet.payments.means import MEANS, cash_due
+from oppet.sale.basket import Basket
+from oppet.sale.price import Priced, PricedLine
+from oppet.sale.settle import left_to_pay
+from oppet.till.till import Till
+
+__all__ = [
+    "ArticleView",
+    "Devices",
+    "LineView",
+    "Light",
+    "SumView",
+    "TenderView",
+    "article_view",
+    "clock_text",
+    "line_view",
+    "lights",
+    "paper_lines",
+    "suggestions",
+    "sum_view",
+]
+
+NOTES = (2_000, 5_000, 10_000, 20_000, 50_000, 100_000)  # öre, what a customer hands over
+_DISCOUNTS = {
+    "promotion": N_("Offer"),
+    "member": N_("Member price"),
+    "markdown": N_("Short date"),
+    "line": N_("Discount"),
+    "basket": N_("Discount on all"),
+    "original": N_("As on the original receipt"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LineView:
+    line: int
+    name: str
+    quantity: str  # "2 st × 16,90", "" for one piece
+    amount: str  # before discounts
+    net: str
+    notes: tuple[tuple[str, str], ...]  # why less, and how much
+    deposit: bool
+    age: int
+
+
+def line_view(priced: PricedLine, say: Say) -> LineView:
+    line, added = priced.line, priced.line.added
+    many = line.quantity_milli != 1000 or added.unit == "kg"
+    notes = []
+    for discount in priced.discounts:
+        kind = say(_DISCOUNTS.get(discount.kind, N_("Discount")))
+        text = discount.text if say(discount.text) != kind and discount.kind != "original" else ""
+        notes.append((f"{kind}: {text}" if text else kind, amount(-discount.ore)))
+    return LineView(
+        line=added.line,
+        name=added.name,
+        quantity=f"{quantity(line.quantity_milli, added.unit)} × {amount(added.unit_ore)}" if many else "",
+        amount=amount(line.amount_ore),
+        net=amount(priced.net_ore),
+        notes=tuple(notes),
+        deposit=bool(added.pant_of),
+        age=added.age,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TenderView:
+    tender: int
+    means: str
+    amount: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class SumView:
+    """What is to be paid: the huge figure of the page, and how it came about."""
+
+    total_ore: int
+    left_ore: int
+    cash_ore: int  # what is left, as cash
+    saved_ore: int
+    lines: int
+    tenders: tuple[TenderView, ...]
+
+    @property
+    def paid_ore(self) -> int:
+        return self.total_ore - self.left_ore
+
+
+NO_SUM = SumView(0, 0, 0, 0, 0, ())
+
+
+def sum_view(basket: Basket, priced: Priced, say: Say) -> SumView:
+    left = left_to_pay(basket, priced)
+    tenders = tuple(
+        TenderView(t.tender, say(MEANS[t.means].sentence), amount(t.amount_ore), t.reference)
+        for t in basket.tenders.values()
+    )
+    return SumView(priced.total_ore, left, cash_due(left), priced.saved_ore, len(priced.lines), tenders)
+
+
+def suggestions(due_ore: int) -> tuple[int, ...]:
+    """What a customer is likely to hand over: exactly, or the next notes up. At most five."""
+    found = [due_ore]
+    for note in NOTES:
+        up = -(-due_ore // note) * note
+        if up not in found and up - due_ore < max(note, 2_000):
+            found.append(up)
+    return tuple(sorted(found)[:5])
+
+
+# --- goods to choose from -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleView:
+    number: str
+    name: str
+    price: str  # "27,90/kg"
+    compared: str  # "33,80/kg", "" where it is not known
+    weighed: bool
+    group: str
+
+
+def article_view(article: Article, when: str) -> ArticleView:
+    try:
+        ore = price_at(article, when).ore
+    except NoPriceError:
+        return ArticleView(article.number, article.name, "–", "", article.unit == "kg", article.group)
+    compared = unit_price_ore(article, ore)
+    weighed = article.unit == "kg"
+    return ArticleView(
+        article.number,
+        article.name,
+        f"{amount(ore)}/kg" if weighed else amount(ore),
+        f"{amount(compared)}/{article.content_unit}" if compared is not None and not weighed else "",
+        weighed,
+        article.group,
+    )
+
+
+# --- the strip ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """One thing of the strip: `sign` is ok, hand, warn or off, told by words and shape."""
+
+    label: str
+    word: str
+    sign: str
+
+
+@dataclass(slots=True)
+class Devices:
+    """What was last heard from control units and receipt paths; asked while no sale is open."""
+
+    units: Sequence[UnitStatus] = ()
+    paths: Sequence[tuple[ReceiptPath, PathState]] = ()
+
+
+def lights(till: Till, devices: Devices, say: Say) -> Iterator[Light]:
+    """The strip, left to right. Every word is also a shape in the template."""
+    state, rules = till.desk.state, till.desk.rules
+    if state.outage:
+        yield Light(say(N_("Payment")), say(N_("stopped: reserve routine")), "off")
+    else:
+        yield Light(say(N_("Payment")), say(N_("cash works")), "ok")
+        yield Light(say(N_("Card, Swish")), say(N_("by hand")), "hand")
+    yield _units_light(till, devices, say)
+    yield _paper_light(till, devices, say)
+    yield Light(say(N_("Last sale")), say(N_("1 copy: this till only")), "hand")
+    free = till.desk.free_mb()
+    sign = "off" if free < rules.disk_least_mb else "warn" if free < rules.disk_warn_mb else "ok"
+    yield Light(say(N_("Disk")), f"{free // 1000} GB" if free >= 10_000 else f"{free} MB", sign)
+
+
+def _units_light(till: Till, devices: Devices, say: Say) -> Light:
+    closed, storage = till.desk.state.closed_units, till.desk.state.storage
+    ready = {status.unit: status.ready for status in devices.units}
+    units = [unit.unit for unit in till.desk.ports.units]
+    good = [unit for unit in units if unit not in closed and ready.get(unit, True)]
+    label = say(N_("Control unit"))
+    if not good:
+        return Light(label, say(N_("none answers")), "off")
+    if len(good) < len(units):
+        return Light(label, say(N_("{good} of {all} ready")).format(good=len(good), all=len(units)), "warn")
+    if any(storage.get(unit) in {"high", "full"} for unit in units):
+        return Light(label, say(N_("memory nearly full")), "warn")
+    return Light(
+        label, say(N_("ready")) if len(units) == 1 else say(N_("{count} ready")).format(count=len(units)), "ok"
+    )
+
+
+def _paper_light(till: Till, devices: Devices, say: Say) -> Light:
+    waiting = len(till.desk.state.unprinted)
+    if waiting:
+        return Light(say(N_("Receipts")), say(N_("{count} waiting for paper")).format(count=waiting), "warn")
+    if not devices.paths:
+        return Light(say(N_("Printer")), say(N_("not asked yet")), "hand")
+    good = [(path, state) for path, state in devices.paths if state.ready]
+    if not good:
+        return Light(say(N_("Printer")), say(devices.paths[0][1].why), "off")
+    if good[0][0] is not devices.paths[0][0]:
+        return Light(say(N_("Receipts")), good[0][0].name, "warn")
+    low = good[0][1].low
+    return Light(say(N_("Printer")), say(N_("paper is low")) if low else say(N_("ready")), "warn" if low else "ok")
+
+
+def clock_text(till: Till) -> str:
+    return local_minute(till.desk.now())[11:]
+
+
+# --- paper --------------------------------------------------------------------------------------------------------
+
+
+def paper_lines(paper: Paper, columns: int = 42) -> list[Line]:
+    """A sheet as the screen shows it: the very lines a printer of 42 columns sets."""
+    return list(sheet.lines(paper, columns))

@@ -1,0 +1,356 @@
+"""The till's page as a program: what comes over HTTP, who may ask, and what is never let in.
+
+The till is synchronous and does one deed at a time: handlers run in a worker thread and take the counter's lock. Guards against other
+pages and other programs on the machine: only our own Host and Origin are answered, a session belongs to the browser that signed in,
+bodies are small, no script but ours runs. Leaves what a deed is to `web_sale.py` and `web_day.py`.
+Keeps T5 (a page never shows a traceback, and a hostile request changes nothing).
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+from litestar import Litestar, Request, Response, get, post
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency, Provide
+from litestar.enums import RequestEncodingType
+from litestar.exceptions import HTTPException, NotFoundException, PermissionDeniedException
+from litestar.params import Body
+from litestar.response import ServerSentEvent
+from litestar.static_files import create_static_files_router
+
+from oppet import __version__
+from oppet.base.errors import OppetError
+from oppet.base.words import N_
+from oppet.drivers import pdf, qr
+from oppet.sale.errors import NeedsApprovalError
+from oppet.sale.rights import Staff
+from oppet.till import web_day, web_sale
+from oppet.till.errors import ReservedError, WrongBadgeError, WrongPinError
+from oppet.till.staff import StaffList
+from oppet.till.state import COPY, NORMAL, TRAINING, Unprinted
+from oppet.till.till import Till
+from oppet.till.web_counter import Counter, Dialog, Message
+from oppet.till.web_display import Bell, display_about, display_events
+from oppet.till.web_form import Form, StalePageError
+from oppet.till.words import LANGUAGES, explain, say
+
+__all__ = ["create_app"]
+
+STATIC = Path(__file__).parent / "static"
+DEEDS = web_sale.DEEDS | web_day.DEEDS
+ANY_BASKET = {
+    "go",
+    "ask",
+    "close",
+    "devices",
+    "search",
+    "ask-price",
+}  # deeds that a window with an older basket may ask for
+LARGEST_BODY = 16_384
+ASK_DEVICES_EVERY_MS = 60_000
+LOG = logging.getLogger("oppet.till.web")
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+Fields = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+Desk = NamedDependency[Counter]
+Asked = Request[Any, Any, Any]
+
+
+# --- who may ask --------------------------------------------------------------------------------------------------
+
+
+def refuse_strangers(hosts: frozenset[str]) -> Any:
+    """Refuse names that are not ours (DNS rebinding) and requests that another page made (forgery)."""
+
+    def check(request: Asked) -> None:
+        if request.headers.get("host", "") not in hosts:
+            raise PermissionDeniedException("this till answers to its own address only")
+        if request.method in ("GET", "HEAD"):
+            return
+        origin = request.headers.get("origin")
+        if origin is not None and origin.removeprefix("http://") not in hosts:
+            raise PermissionDeniedException("another page asked for this")
+        if origin is None and request.headers.get("sec-fetch-site") != "same-origin":
+            raise PermissionDeniedException("no page of this till asked for this")
+
+    return check
+
+
+def language_of(request: Asked) -> str:
+    chosen = request.cookies.get("language", "")
+    return chosen if chosen in LANGUAGES else next(iter(LANGUAGES))
+
+
+def is_mine(request: Asked, counter: Counter) -> bool:
+    return bool(counter.token) and hmac.compare_digest(
+        request.cookies.get("session", "").encode(), counter.token.encode()
+    )
+
+
+def html(text: str, **headers: str) -> Response[str]:
+    return Response(
+        text, media_type="text/html; charset=utf-8", status_code=200, headers={"Cache-Control": "no-store", **headers}
+    )
+
+
+def cookie(name: str, value: str, age_s: int | None) -> Cookie:
+    return Cookie(name, value=value, httponly=True, samesite="strict", path="/", max_age=age_s)
+
+
+# --- pages and deeds ----------------------------------------------------------------------------------------------
+
+
+@get("/", sync_to_thread=True)
+def page(request: Asked, counter: Desk) -> Response[str]:
+    """The till, or the sign-in page for a browser that nobody has signed in from."""
+    with counter.lock:
+        counter.language = language_of(request)
+        if not is_mine(request, counter):
+            return html(counter.door())
+        counter.ask_devices_if_idle(ASK_DEVICES_EVERY_MS)
+        return html(counter.page())
+
+
+@post("/sign-in", sync_to_thread=True, status_code=200)
+def sign_in(request: Asked, counter: Desk, data: Fields) -> Response[str]:
+    form = Form(data)
+    with counter.lock:
+        counter.language = language_of(request)
+        try:
+            counter.sign_in(form.text("who", 200), form.text("pin", 64))
+        except OppetError as refused:
+            return html(counter.door(explain(refused, counter.language), piece=True))
+        except Exception:
+            return html(counter.door(_unexpected(counter), piece=True))
+        answer = html("", **{"HX-Redirect": "/"})
+        answer.set_cookie(cookie("session", counter.token, None))
+    counter.tell()
+    return answer
+
+
+@post("/sign-out", sync_to_thread=True, status_code=200)
+def sign_out(request: Asked, counter: Desk) -> Response[str]:
+    with counter.lock:
+        counter.language = language_of(request)
+        if not is_mine(request, counter):
+            return html("", **{"HX-Redirect": "/"})
+        try:
+            counter.sign_out()
+        except OppetError as refused:
+            counter.desktop.message = Message("refused", explain(refused, counter.language))
+            return html(counter.changes(0))
+    return html("", **{"HX-Redirect": "/"})
+
+
+@post("/language", sync_to_thread=False, status_code=200)
+def choose_language(data: Fields) -> Response[str]:
+    chosen = data.get("language", "")
+    answer = html("", **{"HX-Refresh": "true"})
+    if chosen in LANGUAGES:
+        answer.set_cookie(cookie("language", chosen, 31_536_000))
+    return answer
+
+
+@get("/status", sync_to_thread=True)
+def status(request: Asked, counter: Desk) -> Response[str]:
+    """What the page asks every few seconds: has anything changed on the strip?"""
+    with counter.lock:
+        counter.language = language_of(request)
+        if not is_mine(request, counter):
+            return html("", **{"HX-Redirect": "/"})
+        counter.ask_devices_if_idle(ASK_DEVICES_EVERY_MS)
+        return html(counter.changes(_seen(request.query_params.get("seen", ""))))
+
+
+@post("/do/{deed:str}", sync_to_thread=True, status_code=200)
+def do(request: Asked, counter: Desk, deed: str, data: Fields) -> Response[str]:
+    """One deed, and what has changed on the page. A refusal is an answer like any other."""
+    if deed not in DEEDS:
+        raise NotFoundException
+    with counter.lock:
+        counter.language = language_of(request)
+        if not is_mine(request, counter):
+            return html("", **{"HX-Redirect": "/"})
+        _act(counter, deed, Form(data))
+        answer = counter.changes(_seen(data.get("seen", "")))
+    counter.tell()
+    return html(answer)
+
+
+def _seen(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _act(counter: Counter, deed: str, form: Form) -> None:
+    desktop = counter.desktop
+    stood, desktop.dialog, desktop.message = desktop.dialog, None, None
+    try:
+        if deed not in ANY_BASKET and form.text("sale", 10) != str(counter.till.desk.state.current):
+            raise StalePageError
+        approval = _approval(counter, form)
+        DEEDS[deed](counter, form, approval)
+    except NeedsApprovalError as needed:
+        _ask_approval(counter, deed, form, explain(needed, counter.language))
+    except (WrongPinError, WrongBadgeError, ReservedError) as wrong:
+        counter.desktop.message = Message("refused", explain(wrong, counter.language))
+        _ask_approval(counter, deed, form, counter.say(N_("A supervisor must approve this with their own PIN.")))
+    except OppetError as error:
+        counter.desktop.message = Message(
+            "refused" if error.exit_code == 1 else "trouble", explain(error, counter.language)
+        )
+        counter.desktop.dialog = stood if form.has("dialog") else None
+        if counter.till.desk.state.outage:
+            counter.desktop.pane = "outage"
+    except Exception:
+        counter.desktop.message = Message("trouble", _unexpected(counter))
+
+
+def _approval(counter: Counter, form: Form) -> Staff | None:
+    return counter.prove(form.text("approver", 200), form.text("approver_pin", 64)) if form.has("approver") else None
+
+
+def _ask_approval(counter: Counter, deed: str, form: Form, sentence: str) -> None:
+    counter.desktop.dialog = Dialog("approve", {"deed": deed, "fields": form.fields(), "sentence": sentence})
+
+
+def _unexpected(counter: Counter) -> str:
+    """Our own mistake: the trace goes to the log, what we know is read from the journal again, and the page says what to do."""
+    LOG.exception("a deed failed")
+    try:
+        counter.till.desk.mend()
+    except OppetError:
+        LOG.exception("the journal could not be read again")
+    return counter.say(
+        N_(
+            "Something went wrong in the till. Nothing written is lost. Look at the basket, try once more, then call operations."
+        )
+    )
+
+
+# --- beside the page ----------------------------------------------------------------------------------------------
+
+
+@get("/receipt/{series:str}/{name:str}", sync_to_thread=True)
+def receipt(request: Asked, counter: Desk, series: str, name: str) -> Response[bytes]:
+    """A receipt as PDF, or its code as a drawing: /receipt/normal/12.pdf, /receipt/normal/12.svg."""
+    number, _, form = name.partition(".")
+    if (
+        series not in (NORMAL, COPY, TRAINING)
+        or form not in ("pdf", "svg")
+        or not (number.isdigit() and len(number) < 10)
+    ):
+        raise NotFoundException
+    with counter.lock:
+        if not is_mine(request, counter):
+            raise PermissionDeniedException("sign in first")
+        if counter.till.desk.receipt_entry(series, int(number)) is None:
+            raise NotFoundException
+        paper = counter.till.printing.paper(Unprinted(series, int(number)))
+    if form == "pdf":
+        return Response(pdf.strips_pdf([paper]), media_type="application/pdf", headers={"Cache-Control": "no-store"})
+    codes = [row.left for row in paper.rows if row.style == "qr"]
+    if not codes:
+        raise NotFoundException
+    return Response(qr.svg(codes[0]).encode(), media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
+
+
+@get("/display", sync_to_thread=True)
+def display(counter: Desk) -> Response[str]:
+    """The customer's window: what is in the basket, what to pay, what comes back. It can ask for nothing."""
+    with counter.lock:
+        counter.language = next(iter(LANGUAGES))
+        return html(counter.fragment("display.html", **display_about(counter)))
+
+
+@get("/display/events", sync_to_thread=False)
+def events(counter: Desk, bell: NamedDependency[Bell]) -> ServerSentEvent:
+    stream: AsyncIterator[str] = display_events(counter, bell)
+    return ServerSentEvent(stream, event_type="basket")
+
+
+@get("/display/code.svg", sync_to_thread=True)
+def display_code(counter: Desk) -> Response[bytes]:
+    """The electronic receipt of the sale just finished, for the customer's phone."""
+    with counter.lock:
+        last, wanted = counter.desktop.shown, counter.desktop.electronic and counter.desktop.pane == "done"
+        if last is None or not wanted or last.series != NORMAL:
+            raise NotFoundException
+        paper = counter.till.printing.paper(last)
+    codes = [row.left for row in paper.rows if row.style == "qr"]
+    if not codes:
+        raise NotFoundException
+    return Response(qr.svg(codes[0]).encode(), media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
+
+
+@get("/health", sync_to_thread=True)
+def health(counter: Desk) -> dict[str, Any]:
+    """For whoever watches the machine: no person, no goods."""
+    with counter.lock:
+        desk = counter.till.desk
+        return {
+            "ready": not desk.ports.journal.broken and not desk.state.outage,
+            "software": __version__,
+            "register": desk.identity.register,
+            "entries": desk.state.seq,
+            "outage": desk.state.outage,
+            "waiting_for_paper": len(desk.state.unprinted),
+            "cases": len(desk.state.cases),
+            "closed_units": sorted(desk.state.closed_units),
+            "disk_free_mb": desk.free_mb(),
+            "prices": desk.state.prices,
+        }
+
+
+# --- what went wrong before a deed --------------------------------------------------------------------------------
+
+SENTENCES = {
+    403: N_("This request did not come from the till's own page, so it was refused."),
+    404: N_("There is no such page at the till."),
+    413: N_("That was far too long, so nothing of it was read."),
+}
+OTHERWISE = N_("The till could not read what the page sent. Load the page again.")
+
+
+def explain_http(request: Asked, error: Exception) -> Response[str]:
+    """A short page in words for whatever was refused before it reached a deed."""
+    code = error.status_code if isinstance(error, HTTPException) else 500
+    if code >= 500:
+        LOG.error("a request failed", exc_info=error)
+    text = say(SENTENCES.get(code, OTHERWISE), language_of(request))
+    piece = f'<div id="message" hx-swap-oob="innerHTML"><p class="message refused">{text}</p></div>'
+    return Response(
+        piece, media_type="text/html; charset=utf-8", status_code=code, headers={"Cache-Control": "no-store"}
+    )
+
+
+def create_app(till: Till, staff: StaffList, hosts: Iterable[str] = ("127.0.0.1:8080", "localhost:8080")) -> Litestar:
+    """The program to serve at 127.0.0.1; `hosts` are the names and ports it answers to."""
+    bell = Bell()
+    counter = Counter(till, staff, bell.ring)
+    static = create_static_files_router("/static", [STATIC], include_in_schema=False)
+    return Litestar(
+        [page, sign_in, sign_out, choose_language, status, do, receipt, display, events, display_code, health, static],
+        dependencies={
+            "counter": Provide(lambda: counter, sync_to_thread=False),
+            "bell": Provide(lambda: bell, sync_to_thread=False),
+        },
+        before_request=refuse_strangers(frozenset(hosts)),
+        exception_handlers={HTTPException: explain_http, Exception: explain_http},
+        request_max_body_size=LARGEST_BODY,
+        response_headers=HEADERS,
+        openapi_config=None,
+        logging_config=None,
+        on_startup=[bell.begin],
+        on_shutdown=[bell.end],
+    )

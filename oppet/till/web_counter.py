@@ -1,0 +1,298 @@
+"""The counter: what one cashier has in front of them, and the pieces of the page that follow it.
+
+Holds the till, who may act in this browser, and which pane is open. After each deed every region of the page is laid out, and only
+those that differ from what the browser has are sent; lines of the basket one by one. Leaves what a deed is to `web_sale.py` and
+`web_day.py`, HTTP to `web.py`. One lock: one deed at a time (two windows do no harm).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from oppet.base.money import thousandths
+from oppet.fiscal.paper import percent, quantity
+from oppet.fiscal.sheet import Paper, amount
+from oppet.fiscal.sheet import when as wall_clock
+from oppet.goods.article import Article
+from oppet.journal.kinds import CashCounted
+from oppet.payments.means import MEANS
+from oppet.sale.basket import Basket
+from oppet.sale.price import PricedLine
+from oppet.sale.rights import Staff
+from oppet.till import views
+from oppet.till.drawer import DENOMINATIONS
+from oppet.till.staff import StaffList
+from oppet.till.state import NORMAL, Unprinted
+from oppet.till.till import Till
+from oppet.till.words import LANGUAGES, role_words, say, sayer, translations
+
+__all__ = ["REGIONS", "Counter", "Dialog", "Message"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+REGIONS = ("status", "head", "total", "pane", "pay_bar", "message", "dialog")
+SESSION = b"oppet session 1\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    kind: str  # done | refused | trouble: each has its own sign
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dialog:
+    """A question in front of everything: its template's name, and what the template asks about."""
+
+    name: str
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Desktop:
+    """Which pane is open and what it shows. Not journalled: nothing that matters is only here."""
+
+    pane: str = "sell"
+    means: str = "cash"
+    tab: str = "st"
+    training: bool = False
+    electronic: bool = False
+    words: str = ""
+    found: tuple[Article, ...] = ()
+    shown: Unprinted | None = None  # the receipt on screen
+    counted: CashCounted | None = None
+    sheet: Paper | None = None  # a report on screen
+    message: Message | None = None
+    dialog: Dialog | None = None
+
+
+@dataclass(slots=True)
+class Sent:
+    """What the browser was sent last: version, language, regions and lines by their number."""
+
+    version: int = 0
+    language: str = ""
+    regions: dict[str, str] = field(default_factory=dict)
+    lines: dict[int, str] = field(default_factory=dict)
+
+
+def environment(language: str) -> Environment:
+    env = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, extensions=["jinja2.ext.i18n"], undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, auto_reload=False,
+    )  # fmt: skip
+    env.install_gettext_translations(translations(language))  # type: ignore[attr-defined]
+    env.filters |= {"kr": amount, "milli": thousandths, "quantity": quantity, "percent": percent, "clock": wall_clock}
+    env.globals |= {"language": language, "languages": LANGUAGES, "say": sayer(language), "MEANS": MEANS}
+    return env
+
+
+class Counter:
+    def __init__(self, till: Till, staff: StaffList, tell: Callable[[], None] = lambda: None) -> None:
+        self.till = till
+        self.staff = staff
+        self.lock = Lock()
+        self.desktop = Desktop()
+        self.devices = views.Devices()
+        self.language = next(iter(LANGUAGES))
+        self.token = ""  # of the browser that signed in; "" while nobody is
+        self.tell = tell  # rings the customer display
+        self._sent = Sent()
+        self._environments = {language: environment(language) for language in LANGUAGES}
+        self._lines: dict[tuple[str, int], tuple[PricedLine, str]] = {}  # a line as it was laid out last
+        self._asked = -1_000_000_000
+
+    # --- words
+
+    def say(self, sentence: str, **facts: object) -> str:
+        return say(sentence, self.language).format(**facts)
+
+    def done(self, sentence: str, **facts: object) -> None:
+        """Tell the cashier that something has happened."""
+        self.desktop.message = Message("done", self.say(sentence, **facts))
+
+    # --- who
+
+    def sign_in(self, who: str, pin: str) -> None:
+        """Raises WrongPinError, WrongBadgeError, ReservedError. The session belongs to the browser that asked."""
+        member = self.prove(who, pin)
+        self.till.sign_in(member)
+        # Nobody without the till's key can guess it, and the head it is made from holds this very sign-in.
+        signer, head = self.till.desk.ports.signer, self.till.desk.ports.journal.head
+        self.token = sha256(signer.sign(SESSION + head.digest.encode())).hexdigest()
+        self.desktop = Desktop(training=False)
+
+    def prove(self, who: str, pin: str) -> Staff:
+        return self.staff.prove(who, pin, self.till.desk.ports.clock.counter())
+
+    def sign_out(self) -> None:
+        self.till.sign_out()
+        self.token = ""
+        self.desktop = Desktop()
+
+    # --- devices
+
+    def ask_devices(self) -> None:
+        """Hear from control units and receipt paths. Only while no sale is open: a dead one takes its time to say nothing."""
+        self.devices.units = self.till.checkout.probe_all()
+        self.devices.paths = [(path, path.ready()) for path in self.till.desk.ports.paths]
+        self._asked = self.till.desk.ports.clock.counter()
+
+    def ask_devices_if_idle(self, every_ms: int) -> None:
+        counter = self.till.desk.ports.clock.counter()
+        if not self.till.desk.state.current and counter - self._asked >= every_ms:
+            self.ask_devices()
+
+    # --- the page
+
+    def basket(self) -> Basket | None:
+        return self.till.desk.state.baskets.get(self.till.desk.state.current)
+
+    def door(self, refusal: str = "", *, piece: bool = False) -> str:
+        """The sign-in page, or with `piece` only why it was refused. What the signed-in browser has is left alone."""
+        message = Message("refused", refusal) if refusal else None
+        about = {**self._about(), "desktop": Desktop(message=message)}
+        if piece:
+            return f'<div id="message" hx-swap-oob="innerHTML">{self._render("message.html", **about)}</div>'
+        return self._render("sign_in.html", **about)
+
+    def page(self) -> str:
+        """The whole page; whatever any browser has from before is forgotten."""
+        self._sent = Sent(self._sent.version + 1, self.language, *self._laid_out())
+        regions = {name: Markup(html) for name, html in self._sent.regions.items()}  # noqa: S704 - laid out by our templates
+        lines = Markup("").join(Markup(html) for html in self._sent.lines.values())  # noqa: S704 - the same
+        return self._render("till.html", regions=regions, lines=lines, stamp=self._stamp(), **self._about())
+
+    def changes(self, seen: int) -> str:
+        """What differs from version `seen`, as pieces that find their own place."""
+        before = self._sent
+        if seen != before.version or self.language != before.language:
+            before = Sent(before.version, self.language, {}, {})
+            parts = ['<ol id="lines" hx-swap-oob="innerHTML"></ol>']
+        else:
+            parts = []
+        regions, lines = self._laid_out()
+        for number in before.lines.keys() - lines.keys():
+            parts.append(f'<li id="line-{number}" hx-swap-oob="delete"></li>')
+        for number, html in lines.items():
+            if number not in before.lines:
+                parts.append(f'<ol hx-swap-oob="beforeend:#lines">{html}</ol>')
+            elif before.lines[number] != html:
+                parts.append(html.replace("<li ", '<li hx-swap-oob="true" ', 1))
+        for name, html in regions.items():
+            if before.regions.get(name) != html:
+                parts.append(f'<div id="{name}" hx-swap-oob="innerHTML">{html}</div>')
+        self._sent = Sent(before.version + 1, self.language, regions, lines)
+        parts.append(f'<div id="stamp" hx-swap-oob="innerHTML">{self._stamp()}</div>')
+        return "".join(parts)
+
+    def _stamp(self) -> Markup:
+        sale = self.till.desk.state.current
+        return Markup(
+            '<input type="hidden" name="seen" value="{}"><input type="hidden" name="sale" value="{}">'
+        ).format(self._sent.version, sale)
+
+    def _render(self, name: str, **values: Any) -> str:
+        return self._environments[self.language].get_template(name).render(**values)
+
+    def fragment(self, name: str, **values: Any) -> str:
+        """One template on its own, for pages beside the till's."""
+        return self._render(name, **self._about(), **values)
+
+    # --- laying out
+
+    def _laid_out(self) -> tuple[dict[str, str], dict[int, str]]:
+        lines = self._line_pieces()
+        about = self._about()
+        return {name: self._render(f"{name}.html", **about) for name in REGIONS}, lines
+
+    def _line_pieces(self) -> dict[int, str]:
+        basket = self.basket()
+        if basket is None:
+            self._lines.clear()
+            return {}
+        pieces: dict[int, str] = {}
+        for priced in self.till.desk.priced(basket).lines:
+            number = priced.line.added.line
+            kept = self._lines.get((self.language, number))
+            if kept is None or kept[0] != priced:
+                html = self._render("line.html", line=views.line_view(priced, sayer(self.language)))
+                kept = (replace(priced, line=_copy(priced)), html)
+                self._lines[self.language, number] = kept
+            pieces[number] = kept[1]
+        return pieces
+
+    def _about(self) -> dict[str, Any]:
+        """What every template may speak of."""
+        state, desktop, words = self.till.desk.state, self.desktop, sayer(self.language)
+        basket = self.basket()
+        total = views.sum_view(basket, self.till.desk.priced(basket), words) if basket is not None else views.NO_SUM
+        return {
+            "state": state,
+            "identity": state.identity,
+            "desktop": desktop,
+            "basket": basket,
+            "sum": total,
+            "role": role_words(state.role, self.language) if state.role else "",
+            "lights": tuple(views.lights(self.till, self.devices, words)),
+            "clock_text": views.clock_text(self.till),
+            "counter": self,
+        }
+
+    # --- what panes ask for
+
+    def quick_keys(self) -> list[views.ArticleView]:
+        when, unit = self.till.desk.when(), self.desktop.tab
+        return [views.article_view(a, when) for a in self.till.desk.ports.catalogue.quick_keys() if a.unit == unit]
+
+    def found(self) -> list[views.ArticleView]:
+        when = self.till.desk.when()
+        return [views.article_view(article, when) for article in self.desktop.found]
+
+    def suggestions(self, due_ore: int) -> tuple[int, ...]:
+        return views.suggestions(due_ore)
+
+    def paper(self) -> list[Any]:
+        """The lines of the receipt on screen."""
+        shown = self.desktop.shown
+        if shown is None:
+            return []
+        return views.paper_lines(self.till.printing.paper(shown, electronic=self.desktop.electronic))
+
+    def sheet(self) -> list[Any]:
+        """The lines of the report on screen."""
+        return views.paper_lines(self.desktop.sheet) if self.desktop.sheet is not None else []
+
+    def parked(self) -> list[tuple[int, str, int, str]]:
+        """(sale, when it was opened, lines, total) of every parked basket; prices are those of now."""
+        baskets = [b for b in self.till.desk.state.baskets.values() if b.state == "parked"]
+        return [
+            (
+                b.sale,
+                wall_clock(b.opened)[:16],
+                len(b.standing()),
+                amount(sum(line.amount_ore for line in b.standing())),
+            )
+            for b in baskets
+        ]
+
+    @property
+    def denominations(self) -> tuple[int, ...]:
+        return DENOMINATIONS
+
+    def copied(self) -> bool:
+        shown = self.desktop.shown
+        return shown is None or shown.series != NORMAL or shown.number in self.till.desk.state.copied
+
+
+def _copy(priced: PricedLine) -> Any:
+    """The line as it is now: the basket changes it in place."""
+    line = priced.line
+    return type(line)(line.added, line.time, line.quantity_milli, line.amount_ore, line.voided)

@@ -1,0 +1,135 @@
+"""Deeds around the sales: the drawer and the day, goods coming back, the clock, control units and the reserve routine.
+
+Each asks the till and says which pane comes next, as in `web_sale.py`. Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from oppet.base.clock import SWEDEN
+from oppet.base.errors import RefusedError
+from oppet.base.words import N_
+from oppet.fiscal.report_paper import report_paper
+from oppet.fiscal.sheet import amount
+from oppet.journal.kinds import ReportMade
+from oppet.sale.rights import Staff
+from oppet.till.drawer import DENOMINATIONS
+from oppet.till.web_counter import Counter, Message
+from oppet.till.web_form import Form
+from oppet.till.web_sale import Deed
+from oppet.till.words import sayer
+
+__all__ = ["DEEDS"]
+
+
+class NotATimeError(RefusedError):
+    sentence = N_("“{text}” is not a date and time. Write it as 2026-11-22 14:30.")
+
+
+def float_(counter: Counter, form: Form, _: Staff | None) -> None:
+    ore = form.ore("amount")
+    counter.till.drawer.set_float(ore)
+    counter.desktop.pane = "sell"
+    counter.done(N_("The float of {amount} kr is registered. The till is open."), amount=amount(ore))
+
+
+def cash(counter: Counter, form: Form, approval: Staff | None) -> None:
+    """Cash to the safe, or change brought in."""
+    ore = form.ore("amount")
+    sign = 1 if form.text("direction", 3) == "in" else -1
+    counter.till.drawer.move(sign * ore, form.text("reason", 60), approval)
+    counter.desktop.pane = "day"
+    said = N_("{amount} kr put into the drawer.") if sign > 0 else N_("{amount} kr taken out of the drawer.")
+    counter.done(said, amount=amount(ore))
+
+
+def drawer(counter: Counter, form: Form, approval: Staff | None) -> None:
+    opened = counter.till.drawer.open(form.text("reason", 60), approval)
+    if opened:
+        counter.done(N_("The drawer is open. The opening is in the journal."))
+    else:
+        counter.desktop.message = Message(
+            "trouble", counter.say(N_("No drawer answered. The opening is in the journal."))
+        )
+
+
+def count(counter: Counter, form: Form, _: Staff | None) -> None:
+    pieces = {d: form.whole(f"pieces_{d}") for d in DENOMINATIONS if form.has(f"pieces_{d}")}
+    counter.desktop.counted = counter.till.drawer.count(pieces)
+    counter.desktop.pane = "count"
+
+
+def x(counter: Counter, _: Form, __: Staff | None) -> None:
+    _show(counter, counter.till.drawer.x())
+
+
+def z(counter: Counter, _: Form, approval: Staff | None) -> None:
+    made = counter.till.drawer.z(approval)
+    _show(counter, made)
+    counter.desktop.counted = None
+    counter.done(N_("The day is closed with Z report {number}."), number=made.number)
+
+
+def _show(counter: Counter, made: ReportMade) -> None:
+    counter.desktop.sheet = report_paper(made, counter.till.desk.state.time, sayer(counter.language))
+    counter.desktop.pane = "sheet"
+    if counter.till.printing.trouble:
+        counter.desktop.message = Message("trouble", counter.till.printing.trouble)
+
+
+# --- goods coming back --------------------------------------------------------------------------------------------
+
+
+def return_(counter: Counter, form: Form, approval: Staff | None) -> None:
+    receipt = counter.till.returns.begin(form.text("original"), approval)
+    counter.desktop.pane = "back"
+    counter.done(N_("Return against receipt {number}. Choose what comes back."), number=receipt.number)
+
+
+def take(counter: Counter, form: Form, _: Staff | None) -> None:
+    counter.till.returns.take(form.whole("line"), form.milli("quantity"))
+    counter.desktop.pane = "back"
+
+
+# --- clock, control units, reserve routine ------------------------------------------------------------------------
+
+
+def time(counter: Counter, form: Form, approval: Staff | None) -> None:
+    """A supervisor says what time it is; an empty field confirms the clock."""
+    text = form.text("moment", 40).strip().replace("T", " ")
+    instant = None
+    if text:
+        try:
+            moment = datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=SWEDEN)
+        except ValueError:
+            raise NotATimeError(text=text) from None
+        instant = int(moment.timestamp()) * 1000
+    counter.till.desk.confirm_time(instant, approval)
+    counter.desktop.pane = "day"
+    counter.done(N_("Date and time are confirmed."))
+
+
+def open_unit(counter: Counter, form: Form, approval: Staff | None) -> None:
+    counter.till.checkout.open_unit(form.text("unit", 40), approval)
+    counter.ask_devices()
+    counter.done(N_("The control unit is in use again."))
+
+
+def end_outage(counter: Counter, form: Form, approval: Staff | None) -> None:
+    slips_ore = form.ore("slips_amount") if form.has("slips_amount") else 0
+    counter.till.checkout.end_outage(form.whole("slips"), slips_ore, approval)
+    counter.ask_devices()
+    counter.desktop.pane = "sell"
+    counter.done(N_("The reserve routine is over. The till sells again."))
+
+
+def devices(counter: Counter, _: Form, __: Staff | None) -> None:
+    """Ask control units and printers now."""
+    counter.ask_devices()
+
+
+DEEDS: dict[str, Deed] = {
+    deed.__name__.rstrip("_").replace("_", "-"): deed
+    for deed in (float_, cash, drawer, count, x, z, return_, take, time, open_unit, end_outage, devices)
+}

@@ -1,0 +1,343 @@
+"""Deeds of a sale: what each button, key and scan of the page asks the till to do.
+
+A deed reads the form, asks the till, and says which pane comes next; refusals are raised and shown by whoever called. The table at the
+end is the whole list. Leaves the drawer, the day and returns to `web_day.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from oppet.base.money import kronor, parse_milli, thousandths
+from oppet.base.words import N_
+from oppet.fiscal.electronic import PREFIX
+from oppet.fiscal.sheet import amount
+from oppet.goods.errors import UnreadableCodeError
+from oppet.journal.kinds import LineAdded
+from oppet.payments.means import CASH, means
+from oppet.sale import basket as baskets
+from oppet.sale.errors import AgeNotCheckedError
+from oppet.sale.rights import Staff
+from oppet.till.checkout import Outcome
+from oppet.till.errors import NeedsQuantityError
+from oppet.till.web_counter import Counter, Desktop, Dialog, Message
+from oppet.till.web_form import Form
+
+__all__ = ["DEEDS", "Deed"]
+
+Deed = Callable[[Counter, Form, Staff | None], None]
+TIMES = re.compile(r"\s*([0-9]{1,4}(?:[.,][0-9]{1,3})?)\s*[*x×]\s*(.+)", re.DOTALL)
+MOST_FOUND = 24
+
+
+# --- goods in -----------------------------------------------------------------------------------------------------
+
+
+def scan(counter: Counter, form: Form, _: Staff | None) -> None:
+    """A code, "3*" and a code, the code of a receipt (a return), or words to search for."""
+    text = form.text("text")
+    quantity = form.milli("quantity") if form.has("quantity") else None
+    if (times := TIMES.fullmatch(text)) is not None:
+        quantity, text = parse_milli(times[1]), times[2]
+    if text.startswith(PREFIX) and counter.basket() is None:
+        counter.desktop.pane = "return"
+        counter.till.returns.begin(text.strip())
+        counter.desktop.pane = "back"
+        return
+    try:
+        _ready_for_goods(counter)
+        _added(counter, counter.till.selling.scan(text, quantity))
+    except NeedsQuantityError as weighed:
+        _ask_weight(counter, str(weighed.facts["name"]), {"text": text}, "scan")
+    except UnreadableCodeError:
+        if not _looks_like_words(text):
+            raise
+        _search(counter, text)
+
+
+def pick(counter: Counter, form: Form, _: Staff | None) -> None:
+    """An article chosen by quick key or from a search."""
+    number = form.text("article", 40)
+    try:
+        _ready_for_goods(counter)
+        _added(counter, counter.till.selling.pick(number, form.milli("quantity") if form.has("quantity") else None))
+    except NeedsQuantityError as weighed:
+        _ask_weight(counter, str(weighed.facts["name"]), {"article": number}, "pick")
+
+
+def _ready_for_goods(counter: Counter) -> None:
+    if counter.desktop.training and not counter.till.desk.state.current:
+        counter.till.selling.begin("training")
+
+
+def _added(counter: Counter, line: LineAdded) -> None:
+    desktop = counter.desktop
+    if desktop.pane not in ("sell", "pay"):
+        desktop.pane = "sell"
+    desktop.words, desktop.found, desktop.shown = "", (), None
+    if line.age:
+        counter.done(N_("{name}: age limit {limit} years, checked before payment."), name=line.name, limit=line.age)
+    elif line.markdown_percent:
+        counter.done(N_("{name}: short date, less {percent} %."), name=line.name, percent=line.markdown_percent)
+
+
+def _ask_weight(counter: Counter, name: str, about: dict[str, str], deed: str) -> None:
+    counter.desktop.dialog = Dialog("weight", {"name": name, "fields": about, "deed": deed})
+
+
+def _looks_like_words(text: str) -> bool:
+    return len(text) <= 100 and text.isprintable() and any(c.isalpha() for c in text)
+
+
+def search(counter: Counter, form: Form, _: Staff | None) -> None:
+    _search(counter, form.text("words", 100))
+
+
+def _search(counter: Counter, words: str) -> None:
+    desktop = counter.desktop
+    desktop.pane = "sell"
+    desktop.words = words.strip()[:100]
+    desktop.found = tuple(counter.till.desk.ports.catalogue.search(words, MOST_FOUND))
+    if not desktop.found and desktop.words:
+        desktop.message = Message("refused", counter.say(N_("Nothing is called “{words}”."), words=desktop.words))
+        desktop.words = ""
+
+
+def ask_price(counter: Counter, form: Form, _: Staff | None) -> None:
+    """What something costs, without selling it."""
+    article, ore = counter.till.selling.ask_price(form.text("text"))
+    per = counter.say(N_("kr/kg")) if article.unit == "kg" else counter.say(N_("kr"))
+    counter.done(N_("{name} costs {price} {per}."), name=article.name, price=amount(ore), per=per)
+
+
+# --- lines --------------------------------------------------------------------------------------------------------
+
+
+def change(counter: Counter, form: Form, approval: Staff | None) -> None:
+    counter.till.selling.change(form.whole("line"), form.milli("quantity"), approval)
+
+
+def void(counter: Counter, form: Form, approval: Staff | None) -> None:
+    line = form.whole("line")
+    basket = counter.till.desk.basket()
+    found = basket.lines.get(line)
+    counter.till.selling.void(line, approval)
+    if found is not None:
+        counter.done(N_("{name} is taken off."), name=found.added.name)
+
+
+def discount(counter: Counter, form: Form, approval: Staff | None) -> None:
+    """A percentage or an amount, on a line or (line 0) on the whole basket, with its reason."""
+    percent = form.whole("percent")
+    ore = form.ore("amount") if form.has("amount") else 0
+    given = counter.till.selling.discount(form.whole("line"), percent, ore, form.text("reason", 60), approval)
+    counter.done(N_("Discount given: {reason}."), reason=given.reason)
+
+
+def withdraw(counter: Counter, form: Form, _: Staff | None) -> None:
+    counter.till.selling.withdraw_discount(form.whole("discount"))
+
+
+def member(counter: Counter, form: Form, _: Staff | None) -> None:
+    token = form.text("token", 100).strip()
+    counter.till.selling.member(token)
+    counter.done(N_("Membership is shown: member prices apply.") if token else N_("Membership is taken off the sale."))
+
+
+def age(counter: Counter, form: Form, approval: Staff | None) -> None:
+    """The answer of the age dialog; after a yes the payment that waited for it is taken."""
+    passed = form.text("passed", 3) == "yes"
+    counter.till.selling.check_age(passed=passed)
+    if not passed:
+        counter.desktop.pane = "sell"
+        text = counter.say(N_("Not old enough: take the goods with an age limit off before payment."))
+        counter.desktop.message = Message("refused", text)
+    elif form.has("means"):
+        pay(counter, form, approval)
+
+
+# --- whole baskets ------------------------------------------------------------------------------------------------
+
+
+def park(counter: Counter, _: Form, __: Staff | None) -> None:
+    sale = counter.till.selling.park()
+    counter.desktop.pane = "sell"
+    counter.done(N_("Basket {sale} is parked."), sale=sale)
+
+
+def resume(counter: Counter, form: Form, _: Staff | None) -> None:
+    counter.till.selling.resume(form.whole("number"))
+    counter.desktop.pane = "back" if counter.till.desk.basket().mode == "return" else "sell"
+
+
+def abandon(counter: Counter, form: Form, approval: Staff | None) -> None:
+    counter.till.selling.abandon(
+        form.text("reason", 60).strip() or counter.say(N_("The customer changed their mind")), approval
+    )
+    counter.desktop.pane = "sell"
+    counter.done(N_("The basket is abandoned. Nothing was sold."))
+
+
+# --- payment ------------------------------------------------------------------------------------------------------
+
+
+def pay(counter: Counter, form: Form, _: Staff | None) -> None:
+    """Take a tender; the one that pays what is left gives the receipt. An age limit asks its question first."""
+    name = form.text("means", 20)
+    means(name)
+    given = form.ore("given") if form.has("given") else _left(counter, name)
+    electronic = form.text("receipt", 20) == "electronic"
+    try:
+        outcome = counter.till.checkout.pay(name, given, form.text("reference", 40), electronic=electronic)
+    except AgeNotCheckedError as unchecked:
+        fields = {
+            "means": name,
+            "given": kronor(given),
+            "reference": form.text("reference", 40),
+            "receipt": form.text("receipt", 20),
+        }
+        counter.desktop.dialog = Dialog("age", {"limit": unchecked.facts["limit"], "fields": fields})
+        return
+    counter.desktop.electronic = electronic
+    after(counter, outcome)
+
+
+def _left(counter: Counter, name: str) -> int:
+    desk = counter.till.desk
+    basket = desk.basket()
+    left = max(0, desk.priced(basket).total_ore - basket.paid_ore())
+    return (left + 50) // 100 * 100 if name == CASH else left
+
+
+def finish(counter: Counter, _: Form, __: Staff | None) -> None:
+    after(counter, counter.till.checkout.finish())
+
+
+def after(counter: Counter, outcome: Outcome) -> None:
+    """What the cashier sees of an outcome."""
+    desktop = counter.desktop
+    if outcome.kind == "more":
+        desktop.pane = "pay"
+    elif outcome.kind == "done":
+        desktop.pane, desktop.shown = "done", counter.till.desk.state.last_receipt
+        desktop.words, desktop.found = "", ()
+        if counter.till.printing.trouble:
+            desktop.message = Message("trouble", counter.till.printing.trouble)
+    else:
+        desktop.pane = "outage"
+        text = (
+            N_(
+                "The control unit gave no answer. The sale stands as a case: give the customer reserve receipt and call a supervisor."
+            )
+            if outcome.kind == "code_unknown"
+            else N_("No control unit registered the sale. Cash goes back to the customer; the reserve routine applies.")
+        )
+        desktop.message = Message("trouble", counter.say(text))
+
+
+def take_back(counter: Counter, form: Form, _: Staff | None) -> None:
+    counter.till.checkout.take_back(form.whole("tender"))
+    counter.done(N_("The payment is taken back. Card and Swish: check on the terminal that the money is returned."))
+
+
+def copy(counter: Counter, form: Form, _: Staff | None) -> None:
+    """The one copy the law allows."""
+    after(
+        counter, counter.till.checkout.copy(form.whole("number"), electronic=form.text("receipt", 20) == "electronic")
+    )
+
+
+def show_receipt(counter: Counter, form: Form, _: Staff | None) -> None:
+    """An older receipt on screen, by its number."""
+    entry = counter.till.desk.receipt_entry("normal", form.whole("number"))
+    last = counter.till.desk.state.last_receipt
+    if entry is None or last is None:
+        counter.desktop.message = Message("refused", counter.say(N_("There is no such receipt at this till.")))
+        return
+    counter.desktop.shown = type(last)("normal", form.whole("number"))
+    counter.desktop.pane = "receipt"
+
+
+def print_waiting(counter: Counter, _: Form, __: Staff | None) -> None:
+    """Receipts that wait for paper are tried again."""
+    counter.till.printing.print_all()
+    if counter.till.printing.trouble:
+        counter.desktop.message = Message("trouble", counter.till.printing.trouble)
+    else:
+        counter.done(N_("Everything is printed."))
+
+
+# --- which pane, which dialog -------------------------------------------------------------------------------------
+
+PANES = {
+    "sell",
+    "pay",
+    "parked",
+    "day",
+    "count",
+    "cash",
+    "return",
+    "back",
+    "outage",
+    "done",
+    "receipt",
+    "sheet",
+    "time",
+}
+DIALOGS = {"line", "discount", "member", "price", "abandon", "more"}
+
+
+def go(counter: Counter, form: Form, _: Staff | None) -> None:
+    """Open a pane: nothing happens at the till."""
+    desktop, pane, basket = counter.desktop, form.text("pane", 20), counter.basket()
+    if pane == "sell" and basket is not None:
+        pane = "back" if basket.mode == "return" else "pay" if basket.state != baskets.OPEN else "sell"
+    if pane in PANES:
+        desktop.pane = pane
+    if form.has("means"):
+        desktop.means = means(form.text("means", 20)).name
+    if form.has("tab"):
+        desktop.tab = "kg" if form.text("tab", 2) == "kg" else "st"
+    desktop.words, desktop.found = "", ()
+
+
+def ask(counter: Counter, form: Form, _: Staff | None) -> None:
+    """Open a dialog."""
+    name = form.text("dialog_name", 20)
+    if name not in DIALOGS:
+        return
+    about: dict[str, object] = {"line": form.whole("line")}
+    if name in ("line", "discount") and form.whole("line"):
+        line = counter.till.desk.basket().lines.get(form.whole("line"))
+        if line is None or line.voided or line.added.pant_of:
+            return
+        about |= {"name": line.added.name, "unit": line.added.unit, "quantity": thousandths(line.quantity_milli)}
+    counter.desktop.dialog = Dialog(name, about)
+
+
+def close(counter: Counter, _: Form, __: Staff | None) -> None:
+    """Close whatever question stood in front."""
+
+
+def training(counter: Counter, _: Form, __: Staff | None) -> None:
+    """Training on or off; an empty training basket goes with it."""
+    basket = counter.basket()
+    desktop = counter.desktop
+    if basket is not None and basket.mode == "training" and not basket.standing():
+        counter.till.selling.abandon(counter.say(N_("Training ended")))
+    counter.desktop = Desktop(training=not desktop.training)
+    counter.done(
+        N_("Training: nothing here is a sale.")
+        if counter.desktop.training
+        else N_("Training is over: sales count again.")
+    )
+
+
+DEEDS: dict[str, Deed] = {
+    deed.__name__.replace("_", "-"): deed
+    for deed in (
+        scan, pick, search, ask_price, change, void, discount, withdraw, member, age, park, resume, abandon, pay, finish, take_back,
+        copy, show_receipt, print_waiting, go, ask, close, training,
+    )
+}  # fmt: skip
