@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from oppet import __version__
+from oppet.base.signing import Signer
 
-__all__ = ["appends_per_s", "conditions", "percentiles", "result"]
+__all__ = ["appends_per_s", "conditions", "percentiles", "result", "signature_us"]
 
 
 def percentiles(name: str, seconds: Sequence[float]) -> dict[str, float]:
@@ -42,6 +43,15 @@ def appends_per_s(folder: Path, sizes: Sequence[int], rounds: int) -> float:
     finally:
         os.close(handle)
         path.unlink()
+
+
+def signature_us(rounds: int = 400) -> float:
+    """CPU of one Ed25519 signature, in microseconds: how fast this machine is just now."""
+    signer, said = Signer(bytes(range(32))), bytes(120)
+    began = time.process_time()
+    for _ in range(rounds):
+        signer.sign(said)
+    return (time.process_time() - began) / rounds * 1e6
 
 
 def conditions(**more: object) -> dict[str, Any]:

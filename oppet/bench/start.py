@@ -1,0 +1,75 @@
+"""`oppet bench start`: a till's process from nothing to ready to sell, with 100 000 articles and a day's journal behind it.
+
+The process is a real one (`python -m oppet.bench.start FOLDER`): interpreter, imports, assortment, journal, first page.
+The peer measured in the same run is the interpreter with the same libraries imported and nothing else done.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from oppet.bench.measure import conditions, result
+from oppet.bench.store import big_assortment, scratch
+from oppet.drivers import files
+from oppet.drivers.pins import digest_of
+from oppet.till.main import open_till
+from oppet.till.web import create_app
+
+__all__ = ["main", "run"]
+
+IMPORTS = "import oppet.till.main, oppet.till.web"
+
+
+def _prepare(folder: Path, articles: int) -> Path:
+    files.write(folder / "assortment.json", big_assortment(articles))
+    files.write(folder / "staff.json", msgspec.json.encode([{"number": 1, "role": "manager", "pin": digest_of("1111")}]))
+    settings = {
+        "till": "B1", "store": "B", "company": "Mätköp", "org_no": "5566778899", "address": "Provvägen 1", "register": "B1",
+        "manufacturing_no": "BENCH-1", "folder": "till", "assortment": ["assortment.json"], "staff": "staff.json",
+        "units": [{"protocol": "xccsp", "unit": "NOBODY1", "host": "127.0.0.1", "port": 1}],
+        "printers": [{"kind": "screen", "name": "screen"}],
+    }  # fmt: skip
+    path = folder / "settings.json"
+    files.write(path, msgspec.json.encode(settings))
+    return path
+
+
+def _seconds(words: list[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own module
+    return time.perf_counter() - began
+
+
+def run(runs: int = 5, articles: int = 100_000) -> dict[str, Any]:
+    """Measure whole processes, after one warm-up. `ready_s` is the median until the first page has been made."""
+    with scratch() as folder:
+        path = _prepare(folder, articles)
+        words = ["-m", "oppet.bench.start", str(path)]
+        _seconds(words)
+        ready = [_seconds(words) for _ in range(runs)]
+        bare = [_seconds(["-c", IMPORTS]) for _ in range(runs)]
+        size = (folder / "assortment.json").stat().st_size
+    return result(
+        "start",
+        {"ready_s": round(statistics.median(ready), 3), "slowest_s": round(max(ready), 3), "articles": articles},
+        {"over_imports_alone": round(statistics.median(ready) / statistics.median(bare), 2)},
+        conditions(runs=runs, imports_alone_s=round(statistics.median(bare), 3), assortment_bytes=size),
+    )
+
+
+def main() -> None:
+    """The measured process: open the till, make the page, end."""
+    opened = open_till(Path(sys.argv[1]))
+    assert create_app(opened.till, opened.staff) is not None
+    opened.close()
+
+
+if __name__ == "__main__":
+    main()

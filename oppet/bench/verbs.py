@@ -1,0 +1,59 @@
+"""`oppet bench NAME`: one benchmark, one JSON object. Figures are absolute, ratios travel.
+
+A benchmark's module is loaded when it is asked for; each has `run(...) -> dict`.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from oppet.base.errors import RefusedError
+from oppet.base.words import N_
+
+__all__ = ["BENCHES", "NoSuchBenchError", "bench"]
+
+# name: (module, arguments)
+BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
+    "scan": ("oppet.bench.scan", {}),
+    "scan-page": ("oppet.bench.scan_page", {}),
+    "sale": ("oppet.bench.sale", {}),
+    "start": ("oppet.bench.start", {}),
+    "verify": ("oppet.bench.verify", {}),
+    "verify-year": ("oppet.bench.verify", {"sales": 250_000}),
+}
+
+
+class NoSuchBenchError(RefusedError):
+    sentence = N_("There is no benchmark “{name}”. There are: {names}.")
+
+
+def bench(name: str, *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
+    """Measure: scan, scan-page, sale, start, verify or verify-year; ceilings are taken in the same run.
+
+    Parameters
+    ----------
+    name
+        Which benchmark.
+    as_json
+        Print one JSON object instead of a table.
+    """
+    if name not in BENCHES:
+        raise NoSuchBenchError(name=name, names=", ".join(BENCHES))
+    module, arguments = BENCHES[name]
+    found: dict[str, Any] = import_module(module).run(**arguments)
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+        return 0
+    table = Table(title=f"bench {name}", show_header=False)
+    for part in ("figures", "ratios", "conditions"):
+        table.add_section()
+        for key, value in found[part].items():
+            table.add_row(part, key, str(value))
+    Console().print(table)
+    return 0
