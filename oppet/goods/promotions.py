@@ -2,8 +2,8 @@
 
 Guards that no customer pays more for having asked for less (G13): every unit goes to one promotion at most, to a
 member price or to nothing, and the whole costs the least it can. Guards that the receipt explains itself (G14): the
-discount of a bundle is spread over its units in proportion to their price, to the öre. Leaves the search to
-bundling.py, the terms to offers.py, and what may not be discounted at all to the sale, which does not send it here.
+discount of a bundle is spread over its units in proportion to their price, to the öre. Leaves the terms
+and the search to offers.py, and what may not be discounted at all to the sale, which does not send it here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Final
 from msgspec import Struct
 
 from oppet.base.money import spread
-from oppet.goods.bundling import assign
 from oppet.goods.offers import (
     MEMBER,
     MEMBER_PRICE,
@@ -23,6 +22,7 @@ from oppet.goods.offers import (
     OfferLine,
     Promotion,
     Unit,
+    assign,
     bundle_saving,
     is_bundle,
     is_single,

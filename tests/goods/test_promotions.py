@@ -295,9 +295,7 @@ def test_g13_a_promotion_that_promises_nothing_is_refused(terms: dict[str, objec
 
 def test_g13_three_chains_of_promotions_that_meet_late_are_one_question() -> None:
     """Found by the scan benchmark: a fourth line joined groups whose other promotions still led to the old ones."""
-    book = PromotionBook(
-        [promotion("n_for_m", id=f"p{n}", articles=(), mix=f"m{n}", buy=2, pay=1) for n in range(4)]
-    )
+    book = PromotionBook([promotion("n_for_m", id=f"p{n}", articles=(), mix=f"m{n}", buy=2, pay=1) for n in range(4)])
     mixes = [["m0", "m1"], ["m2"], ["m3"], ["m1", "m2", "m3"], ["m0"], ["m2"], ["m3", "m0"]]
     basket = [pieces(n, f"A{n}", 1, 1000 + n, mix) for n, mix in enumerate(mixes, 1)]
     found = book.weigh(basket, NOW, member=False)
