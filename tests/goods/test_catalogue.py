@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
-from time import process_time
 from typing import Any
 
 import msgspec
@@ -154,31 +152,25 @@ def demo() -> bytes:
 
 @pytest.fixture(scope="module")
 def large() -> Catalogue:
-    data = filled_up(demo())
-    gc.collect()
-    began = process_time()
-    catalogue = decode(data)
-    seconds = process_time() - began
-    assert len(catalogue) == 100_000
-    assert seconds < 3, f"100 000 articles took {seconds:.2f} s"  # 1 s on an idle machine; benchmarks hold the figure
-    return catalogue
+    return decode(filled_up(demo()))
 
 
-def test_g8_a_hundred_thousand_articles_are_ready_in_time(large: Catalogue) -> None:
-    """The till's cold start rests on this (R19)."""
+def test_g8_a_hundred_thousand_articles_are_read_whole(large: Catalogue) -> None:
+    """The till's cold start rests on this; the benchmarks hold how fast (R19)."""
+    assert len(large) == 100_000
     assert large.rejected == ()
     assert len(large.promotions) == 200
 
 
-def test_g9_any_search_among_a_hundred_thousand_is_answered_in_milliseconds(large: Catalogue) -> None:
-    """From a letter to a hostile paste (R19)."""
-    queries = ["m", "mjölk", "s k", "a b c d e f", "ost 500", "731", "200123", "zzzz", "' or 1=1 --"]
-    queries += ["💥" * 1000, "9" * 1_000_000]
-    for query in queries:
-        large.search(query)
-        began = process_time()
-        assert len(large.search(query)) <= 20
-        assert process_time() - began < 0.05, query[:20]
+@pytest.mark.parametrize(
+    "query", ["m", "mjölk", "s k", "a b c d e f", "500 g", "731", "' or 1=1 --", "💥" * 1000, "9" * 10**6]
+)
+def test_g9_a_search_among_a_hundred_thousand_gives_few_and_real_answers(large: Catalogue, query: str) -> None:
+    """From one letter to a hostile paste (R19)."""
+    found = large.search(query)
+    assert len(found) <= 20
+    assert all(large.article(article.number) is article for article in found)
+    assert len({article.number for article in found}) == len(found)
 
 
 def test_g8_the_same_seed_gives_the_same_assortment() -> None:

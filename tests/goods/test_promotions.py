@@ -241,6 +241,29 @@ def test_g13_nothing_saves_more_than_the_best(
     _is_explained(lines, found.offers)
 
 
+@st.composite
+def a_tangle(draw: st.DrawFn) -> tuple[list[OfferLine], list[Promotion]]:
+    """Lines in many mixes at once, so that groups of promotions meet early, late and twice."""
+    names = ["m0", "m1", "m2", "m3"]
+    lines = [
+        pieces(n, f"A{n}", 1, draw(st.integers(1, 3000)), sorted(draw(st.sets(st.sampled_from(names), max_size=3))))
+        for n in range(draw(st.integers(2, 6)))
+    ]
+    kinds = st.sampled_from([{"kind": "n_for_m", "pay": 1}, {"kind": "n_for_price", "price_ore": 1500}])
+    book = [promotion(id=f"p{n}", articles=(), mix=mix, buy=2, **draw(kinds)) for n, mix in enumerate(names)]  # type: ignore[arg-type]
+    return lines, book
+
+
+@settings(max_examples=150, deadline=None)
+@given(a_tangle())
+def test_g13_tangled_promotions_are_solved_as_one_question(tangle: tuple[list[OfferLine], list[Promotion]]) -> None:
+    lines, promotions = tangle
+    found = PromotionBook(promotions).weigh(lines, NOW, member=False)
+    assert found.exact
+    assert saved(found.offers) == most_saved(lines, promotions, member=False)
+    _is_explained(lines, found.offers)
+
+
 def _is_explained(lines: Sequence[OfferLine], offers: Sequence[Offer]) -> None:
     for line in lines:
         mine = [offer for offer in offers if offer.line == line.line]
