@@ -252,6 +252,25 @@ class JournalFile:
         with self._translating():
             db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
+    def copy(self, path: Path) -> None:
+        """Write a whole copy to `path`, durably, for an auditor; a plain file copy of a running till may be torn.
+
+        Raises JournalExistsError, or a disk's UnavailableError for the copy: the journal itself stays well.
+        """
+        db = self._open_db()
+        if path.exists():
+            raise JournalExistsError(path=str(path))
+        try:
+            target = apsw.Connection(str(path))
+            try:
+                with target.backup("main", db, "main") as backup:
+                    backup.step(-1)
+            finally:
+                target.close()
+        except apsw.Error as error:
+            raise self._translated(error) from error
+        make_durable(path.parent)
+
     def close(self) -> None:
         """Let go of the file and its lock; twice does no harm."""
         self._close_db()

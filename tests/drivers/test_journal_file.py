@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from oppet.base.canonical import digest
+from oppet.base.errors import UnavailableError
 from oppet.drivers.journal_file import JournalFile
+from oppet.drivers.journal_reader import verify_file
 from oppet.journal.entry import NOTHING, Head, body_of, seal
 from oppet.journal.errors import (
     EntryTooLargeError,
@@ -215,6 +217,18 @@ def test_r04_a_copy_taken_of_a_running_till_opens_with_its_log(tmp_path: Path) -
         shutil.copy(tmp_path / "j-wal", tmp_path / "copy" / "j-wal")
         with JournalFile.open(tmp_path / "copy" / "j") as copy:
             assert copy.head == journal.head
+
+
+def test_j10_a_running_till_hands_out_a_whole_copy(tmp_path: Path) -> None:
+    with a_journal(tmp_path / "j") as journal:
+        journal.copy(tmp_path / "copy")
+        with pytest.raises(JournalExistsError):
+            journal.copy(tmp_path / "copy")
+        with pytest.raises(UnavailableError):
+            journal.copy(tmp_path / "nowhere" / "copy")
+        journal.append(NOON, [scanned(9)], SIGNER)
+    verdict = verify_file(tmp_path / "copy", SIGNER.public)
+    assert (verdict.finding, verdict.entries, verdict.signed_seq) == (None, 10, 7)
 
 
 # ---------------------------------------------------------------- files that are no journal, or no longer whole
