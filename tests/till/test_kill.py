@@ -71,7 +71,10 @@ def run_once(path: Path, seed: int, chance: Random) -> None:
     """Start the till, let it sell for a moment, and kill it: some kills fall into its start."""
     root = Path(__file__).parents[2]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.till.kill_child", str(path), str(seed)], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "tests.till.kill_child", str(path), str(seed)],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert process.stdout is not None
     if chance.random() < 0.9:
@@ -98,7 +101,11 @@ def printed_numbers(paper: bytes) -> list[tuple[str, int]]:
     found = []
     for sheet in text.split("\x1dV")[:-1]:  # what was not cut did not come out whole
         kind = "copy" if re.search(r"(?i)\bkopia\b", sheet) else "normal"
-        match = re.search(r"(?i)copy no\. (\d+)|kopia nr (\d+)", sheet) if kind == "copy" else re.search(r"(?i)kvitto\)? (?:nr )?(\d+)", sheet)
+        match = (
+            re.search(r"(?i)copy no\. (\d+)|kopia nr (\d+)", sheet)
+            if kind == "copy"
+            else re.search(r"(?i)kvitto\)? (?:nr )?(\d+)", sheet)
+        )
         if match:
             found.append((kind, int(next(g for g in match.groups() if g))))
     return found
@@ -127,14 +134,18 @@ def judge(tmp_path: Path, unit: Helper) -> None:
     copies = {body.copy for body in bodies if isinstance(body, CopyMade)}
     printed = printed_numbers((tmp_path / "printed.bin").read_bytes())
     assert printed, "nothing was printed: this test would prove nothing"
-    assert {number for kind, number in printed if kind == "normal"} <= receipts, "a receipt on paper is not in the journal"
+    assert {number for kind, number in printed if kind == "normal"} <= receipts, (
+        "a receipt on paper is not in the journal"
+    )
     assert {number for kind, number in printed if kind == "copy"} <= copies
     assert sorted(receipts) == list(range(1, len(receipts) + 1)), "a number was used twice or left out"
     done = {(b.series, b.number) for b in bodies if isinstance(b, ReceiptPrinted)}
     sent = {(b.request.receipt_type, b.request.receipt_id) for b in bodies if isinstance(b, RegistrationSent)}
     counters = state_of(unit)
     in_flight = {("normal", n) for kind, n in sent if kind == "normal" and n not in receipts}
-    assert counters["normal"] - len(receipts) in range(len(in_flight) + 1), "the unit's counter and the journal disagree"
+    assert counters["normal"] - len(receipts) in range(len(in_flight) + 1), (
+        "the unit's counter and the journal disagree"
+    )
     assert len(in_flight) <= 1, "more than the last sale is in flight"
     assert len(done) >= len(receipts) + len(copies) - 2
 
