@@ -55,7 +55,13 @@ def run(scans: int = 2000) -> dict[str, Any]:
     floor_ms = 2e3 / (before + after)
     return result(
         "scan",
-        {**figures, "lines": LINES, "articles": len(catalogue), "promotions": len(catalogue.promotions), "lines_with_offer": promoted},
+        {
+            **figures,
+            "lines": LINES,
+            "articles": len(catalogue),
+            "promotions": len(catalogue.promotions),
+            "lines_with_offer": promoted,
+        },
         {"p50_over_one_fdatasync": round(figures["p50_ms"] / floor_ms, 2)},
         conditions(scans=scans, assortment_made_and_loaded_s=round(load_s, 2), one_fdatasync_ms=round(floor_ms, 3)),
     )

@@ -56,7 +56,7 @@ def scratch() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def no_codes(code: str) -> tuple[Original, Receipt]:
+def no_codes(code: str) -> tuple[Original, Receipt]:  # noqa: ARG001 - the port's word
     raise NoReceiptError(number=0)
 
 

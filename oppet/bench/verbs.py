@@ -18,7 +18,7 @@ from oppet.base.words import N_
 
 __all__ = ["BENCHES", "NoSuchBenchError", "bench"]
 
-# name: (module, arguments)
+# Each name has its module and what `run` is given.
 BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "scan": ("oppet.bench.scan", {}),
     "scan-page": ("oppet.bench.scan_page", {}),

@@ -95,7 +95,10 @@ def demo(*, port: int = 8300, folder: Path = Path("var/demo"), browser: bool = T
         for number, role, pin in STAFF:
             print(f"    {role:<11} number {number}  PIN {pin}")
         print(f"\n  Goods: {len(opened.till.desk.ports.catalogue)} articles. Customer display: {url}display")
-        print(f"  Trouble the control units: http://127.0.0.1:{http.said['control_port']}/control/state\n  Stop with Ctrl-C.\n", flush=True)
+        print(
+            f"  Trouble the control units: http://127.0.0.1:{http.said['control_port']}/control/state\n  Stop with Ctrl-C.\n",
+            flush=True,
+        )
         if browser:
             webbrowser.open(url)
         serve(opened)

@@ -28,7 +28,9 @@ __all__ = ["BrokenJournalError", "NotADayError", "NothingToBookError", "books", 
 
 
 class BrokenJournalError(UntrustedError):
-    sentence = N_("The journal {file} is not whole: {kind} at till {till}, epoch {epoch}, number {seq}. Run “oppet journal verify”.")
+    sentence = N_(
+        "The journal {file} is not whole: {kind} at till {till}, epoch {epoch}, number {seq}. Run “oppet journal verify”."
+    )
 
 
 class NotADayError(RefusedError):
@@ -87,7 +89,9 @@ def export(file: Path, *, skvfs: Path, first_day: str = "", last_day: str = "", 
     times = [entry.time for entry in entries]
     if not times:
         raise NothingToBookError(file=str(file))
-    wanted = [t for t in times if _within(t, _day(first_day) if first_day else "", _day(last_day) if last_day else "9999")]
+    wanted = [
+        t for t in times if _within(t, _day(first_day) if first_day else "", _day(last_day) if last_day else "9999")
+    ]
     period = Period(min(wanted, default=times[0]), max(wanted, default=times[0]))
     files.write_pieces(skvfs, xml_of(entries, period, by, utc_text(SystemClock().now())))
     print(f"{skvfs}: {len(wanted)} of {len(times)} entries, {period.start} to {period.end}")
@@ -98,9 +102,7 @@ def _within(time: str, first: str, last: str) -> bool:
     return first <= local_day(parse_utc(time)) <= last
 
 
-def books(
-    journals: tuple[Path, ...], /, *, sie_file: Annotated[Path, Parameter(name="--sie")]
-) -> int:
+def books(journals: tuple[Path, ...], /, *, sie_file: Annotated[Path, Parameter(name="--sie")]) -> int:
     """Write a SIE 4I file with one verification for each Z report, from journals alone.
 
     Parameters
@@ -124,7 +126,8 @@ def books(
     if owner is None or not made:
         raise NothingToBookError(file=", ".join(str(journal) for journal in journals) or "–")
     today = local_day(SystemClock().now())
-    files.write(sie_file, sie(sorted(made, key=lambda v: (v.day, v.register)), owner.company, owner.org_no, today, __version__))
+    files.write(
+        sie_file, sie(sorted(made, key=lambda v: (v.day, v.register)), owner.company, owner.org_no, today, __version__)
+    )
     print(f"{sie_file}: {len(made)} verifications, each adds up to 0.00")
     return 0
-

@@ -94,7 +94,9 @@ def serve(opened: Opened) -> None:
     port = opened.settings.port
     app = create_app(opened.till, opened.staff, (f"127.0.0.1:{port}", f"localhost:{port}"))
     try:
-        uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+        uvicorn.run(
+            app, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
+        )
     finally:
         opened.close()
 

@@ -32,7 +32,14 @@ class BadRoleError(RefusedError):
     sentence = N_("There is no role “{role}”. There are: {roles}.")
 
 
-def staff(file: Path, *, number: int, role: str = "cashier", badge: str = "", remove: Annotated[bool, Parameter(negative="")] = False) -> int:
+def staff(
+    file: Path,
+    *,
+    number: int,
+    role: str = "cashier",
+    badge: str = "",
+    remove: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
     """Add somebody to the staff list, change their role or PIN, or take them off it. The PIN is asked for, never an argument.
 
     Parameters

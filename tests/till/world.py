@@ -29,6 +29,7 @@ from oppet.till.ports import Ports
 from oppet.till.till import Till
 
 SUNDAY = parse_utc("2026-11-22T09:00:00.000Z")
+NO_LEAST = Rules(disk_least_mb=0)  # a test's disk may be small
 SECRET = bytes(range(32))
 ALVA = Staff(7, "cashier")  # Alva sells
 BO = Staff(3, "manager")  # Bo manages
@@ -156,7 +157,7 @@ class World:
     units: list[FakeUnit] = field(default_factory=lambda: [FakeUnit()])
     paths: list[FakePath] = field(default_factory=lambda: [FakePath()])
     catalogue: Catalogue = field(default_factory=goods)
-    rules: Rules = Rules(disk_least_mb=0)
+    rules: Rules = NO_LEAST
     epoch: int = 1
     vfs: str | None = None
     journal: JournalFile | None = None
