@@ -68,7 +68,9 @@ class Desktop:
     found: tuple[Article, ...] = ()
     shown: Unprinted | None = None  # the receipt on screen
     counted: CashCounted | None = None
+    back_ore: int = 0  # what the return just finished gives the customer
     sheet: Paper | None = None  # a report on screen
+    letter: str = ""  # and the draft that belongs to it
     message: Message | None = None
     dialog: Dialog | None = None
 
@@ -162,6 +164,10 @@ class Counter:
         if piece:
             return f'<div id="message" hx-swap-oob="innerHTML">{self._render("message.html", **about)}</div>'
         return self._render("sign_in.html", **about)
+
+    def notice(self, text: str) -> str:
+        """A page that says one thing, for a window of its own."""
+        return self._render("notice.html", text=text, **self._about())
 
     def page(self) -> str:
         """The whole page; whatever any browser has from before is forgotten."""

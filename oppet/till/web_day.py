@@ -73,7 +73,7 @@ def z(counter: Counter, _: Form, approval: Staff | None) -> None:
 
 def _show(counter: Counter, made: ReportMade) -> None:
     counter.desktop.sheet = report_paper(made, counter.till.desk.state.time, sayer(counter.language))
-    counter.desktop.pane = "sheet"
+    counter.desktop.pane, counter.desktop.letter = "sheet", ""
     if counter.till.printing.trouble:
         counter.desktop.message = Message("trouble", counter.till.printing.trouble)
 
@@ -124,6 +124,20 @@ def end_outage(counter: Counter, form: Form, approval: Staff | None) -> None:
     counter.done(N_("The reserve routine is over. The till sells again."))
 
 
+def settle(counter: Counter, form: Form, approval: Staff | None) -> None:
+    """A case about money without a receipt is settled by the reserve receipt the customer got."""
+    counter.till.reserve.settle(form.whole("case"), form.whole("slip"), approval)
+    counter.done(N_("The case is settled by reserve receipt {slip}."), slip=form.whole("slip"))
+
+
+def outage_papers(counter: Counter, _: Form, __: Staff | None) -> None:
+    """The note of the last outage, and what Skatteverket is told; a person sends it."""
+    found = counter.till.reserve.papers()
+    if found is not None:
+        counter.desktop.sheet, counter.desktop.letter = found
+        counter.desktop.pane = "sheet"
+
+
 def devices(counter: Counter, _: Form, __: Staff | None) -> None:
     """Ask control units and printers now."""
     counter.ask_devices()
@@ -131,5 +145,20 @@ def devices(counter: Counter, _: Form, __: Staff | None) -> None:
 
 DEEDS: dict[str, Deed] = {
     deed.__name__.rstrip("_").replace("_", "-"): deed
-    for deed in (float_, cash, drawer, count, x, z, return_, take, time, open_unit, end_outage, devices)
+    for deed in (
+        float_,
+        cash,
+        drawer,
+        count,
+        x,
+        z,
+        return_,
+        take,
+        time,
+        open_unit,
+        end_outage,
+        settle,
+        outage_papers,
+        devices,
+    )
 }

@@ -188,6 +188,7 @@ def pay(counter: Counter, form: Form, _: Staff | None) -> None:
     means(name)
     given = form.ore("given") if form.has("given") else _left(counter, name)
     electronic = form.text("receipt", 20) == "electronic"
+    back = counter.till.desk.basket().mode == "return"
     try:
         outcome = counter.till.checkout.pay(name, given, form.text("reference", 40), electronic=electronic)
     except AgeNotCheckedError as unchecked:
@@ -201,6 +202,7 @@ def pay(counter: Counter, form: Form, _: Staff | None) -> None:
         return
     counter.desktop.electronic = electronic
     after(counter, outcome)
+    counter.desktop.back_ore = counter.till.desk.state.last_total_ore if back and outcome.kind == "done" else 0
 
 
 def _left(counter: Counter, name: str) -> int:
@@ -295,6 +297,8 @@ def go(counter: Counter, form: Form, _: Staff | None) -> None:
         pane = "back" if basket.mode == "return" else "pay" if basket.state != baskets.OPEN else "sell"
     if pane in PANES:
         desktop.pane = pane
+    if pane == "count":
+        desktop.counted = None
     if form.has("means"):
         desktop.means = means(form.text("means", 20)).name
     if form.has("tab"):

@@ -1,0 +1,81 @@
+"""A cashier at the page: scans as a scanner does, types as a person does, and waits for the answer."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+__all__ = ["Cashier"]
+
+PERSON_MS = 45  # between two keys: slower than any scanner
+
+
+class Cashier:
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+
+    def seen(self) -> str:
+        return self.page.locator("#stamp [name=seen]").input_value()
+
+    def answered(self, before: str) -> None:
+        """Wait until the page has been brought up to date since `before`."""
+        expect(self.page.locator("#stamp [name=seen]")).not_to_have_value(before)
+        self.page.wait_for_function("!document.querySelector('#dialog dialog:not([open])')")
+
+    def sign_in(self, number: str = "7", pin: str = "1234") -> None:
+        self.page.goto(self.url)
+        self.type(number)
+        self.page.keyboard.press("Enter")
+        self.type(pin)
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_selector("#scan")
+
+    def type(self, text: str) -> None:
+        self.page.keyboard.type(text, delay=PERSON_MS)
+
+    def scan(self, code: str) -> None:
+        """Characters a few milliseconds apart, then Enter, wherever the focus is."""
+        before = self.seen()
+        self.page.keyboard.type(code)
+        self.page.keyboard.press("Enter")
+        self.answered(before)
+
+    def enter(self, text: str) -> None:
+        """Type as a person and press Enter."""
+        before = self.seen()
+        self.type(text)
+        self.page.wait_for_timeout(PERSON_MS)
+        self.page.keyboard.press("Enter")
+        self.answered(before)
+
+    def key(self, key: str) -> None:
+        before = self.seen()
+        self.page.wait_for_timeout(PERSON_MS)
+        self.page.keyboard.press(key)
+        self.answered(before)
+
+    def press(self, name: str, within: str = "body") -> None:
+        before = self.seen()
+        self.page.locator(within).get_by_role("button", name=name, exact=False).first.click()
+        self.answered(before)
+
+    def approve(self, number: str = "3", pin: str = "4321") -> None:
+        dialog = self.page.locator("dialog[data-name=approve]")
+        expect(dialog).to_be_visible()
+        dialog.locator("#approver").fill(number)
+        dialog.locator("#approver-pin").fill(pin)
+        self.page.wait_for_timeout(PERSON_MS)
+        self.key("Enter")
+
+    def pay_cash(self, kronor: str) -> None:
+        self.key("F6")
+        self.enter(kronor)
+
+    def to_pay(self) -> str:
+        return self.page.locator("#to-pay").inner_text()
+
+    def message(self) -> str:
+        return self.page.locator("#message").inner_text()
+
+    def change(self) -> str:
+        return self.page.locator(".change output").inner_text()
