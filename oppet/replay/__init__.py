@@ -1,0 +1,1 @@
+"""Replay: real baskets of other tills through ours, every difference with its reason."""
