@@ -70,7 +70,9 @@ def thousandths(milli: int, point: str = ",") -> str:
 
 
 def parse_kronor(text: str) -> int:
-    """Read "12", "12,5", "12.50" or "1 234,50" as öre. Raises NotAnAmountError for anything else or beyond LARGEST_ORE."""
+    """Read "12", "12,5", "12.50" or "1 234,50" as öre. Raises NotAnAmountError for anything else or beyond
+    LARGEST_ORE.
+    """
     ore = _parse(text, 2)
     if ore is None or ore > LARGEST_ORE:
         raise NotAnAmountError(text=text, largest=kronor(LARGEST_ORE))
@@ -89,6 +91,12 @@ def _parse(text: str, decimals: int) -> int | None:
     bare = text.strip().replace("\N{NO-BREAK SPACE}", "").replace(" ", "").replace(".", ",")
     whole, _, rest = bare.partition(",")
     digits = whole + rest
-    if not digits or len(digits) > 12 or not (digits.isascii() and digits.isdigit()) or len(rest) > decimals or not whole:
+    if (
+        not digits
+        or len(digits) > 12
+        or not (digits.isascii() and digits.isdigit())
+        or len(rest) > decimals
+        or not whole
+    ):
         return None
     return int(whole + rest.ljust(decimals, "0"))

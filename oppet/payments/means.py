@@ -1,8 +1,8 @@
 """Means of payment, as a table: what each is called, whether it gives change, and where the books put it.
 
-Card and Swish here are confirmed by the cashier from a stand-alone terminal's slip or the shop's own Swish phone; paths that the
-till itself speaks to come with their own state machine. Keeps PAY1 (cash alone is rounded, once) and PAY2 (nothing pays more than
-is owed but cash, which gives change).
+Card and Swish here are confirmed by the cashier from a stand-alone terminal's slip or the shop's own Swish phone;
+paths that the till itself speaks to come with their own state machine. Keeps PAY1 (cash alone is rounded, once) and
+PAY2 (nothing pays more than is owed but cash, which gives change).
 """
 
 from __future__ import annotations

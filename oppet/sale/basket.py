@@ -1,7 +1,8 @@
 """The basket: a fold of journal entries, so that it survives logout, crash and power cut (R27).
 
-Every change is an entry first and a basket second; `apply` is the only way a basket changes. What things cost is `price.py`, what
-becomes of it `settle.py`. Keeps S1 (a basket is a fold of entries) and S2 (its state only moves as the table says, R07).
+Every change is an entry first and a basket second; `apply` is the only way a basket changes. What things cost is
+`price.py`, what becomes of it `settle.py`. Keeps S1 (a basket is a fold of entries) and S2 (its state only moves as
+the table says, R07).
 """
 
 from __future__ import annotations
@@ -106,6 +107,12 @@ class Basket(msgspec.Struct):
         """What the tenders taken so far pay."""
         return sum(tender.amount_ore for tender in self.tenders.values())
 
+    def too_young(self) -> bool:
+        """Whether the last check of the limit that is needed now said no: the goods are taken off, or the card is
+        looked at again.
+        """
+        return self.ages.get(self.age_needed()) is False
+
     def age_needed(self) -> int:
         """The highest age limit in the basket that nobody has checked yet, or 0."""
         passed = max((limit for limit, good in self.ages.items() if good), default=0)
@@ -124,7 +131,7 @@ def allow(basket: Basket, body: type[Body], action: str) -> None:
         raise BasketStateError(state=basket.state, action=action)
 
 
-def apply(basket: Basket, time: str, body: Body) -> None:  # noqa: C901 - one arm for each kind, nothing else
+def apply(basket: Basket, time: str, body: Body) -> None:
     """Change the basket by one journalled entry."""
     assert (basket.state, type(body)) in NEXT, f"{type(body).__name__} on a basket that is {basket.state}"
     basket.state = NEXT[basket.state, type(body)]

@@ -19,7 +19,10 @@ __all__ = [
     "NotEnoughPaidError",
     "NotReturnableError",
     "OddQuantityError",
+    "TooManyDiscountsError",
     "TooManyLinesError",
+    "TooManyTendersError",
+    "TooYoungError",
 ]
 
 
@@ -43,12 +46,24 @@ class TooManyLinesError(RefusedError):
     sentence = N_("A basket holds at most {most} lines. Finish this sale and begin another.")
 
 
+class TooManyTendersError(RefusedError):
+    sentence = N_("A sale is paid in at most {most} parts. Pay the rest at once, or take a payment back.")
+
+
+class TooManyDiscountsError(RefusedError):
+    sentence = N_("A receipt holds at most {most} discounts. Withdraw one, or divide the goods over two sales.")
+
+
 class OddQuantityError(RefusedError):
     sentence = N_("{quantity} {unit} of {name} cannot be sold. Enter {rule}.")
 
 
 class AgeNotCheckedError(RefusedError):
     sentence = N_("The customer's age ({limit} years) has not been checked. Check the identity card first.")
+
+
+class TooYoungError(RefusedError):
+    sentence = N_("The customer is not {limit} years old. Take the goods off, or check the identity card again.")
 
 
 class DiscountTooLargeError(RefusedError):

@@ -1,10 +1,13 @@
 """A line of goods: how many, at what price, and what is nonsense.
 
-Takes an article, what the scanner read and the price of the hour; gives the entry body. Keeps S9 (pieces are whole, weights
-between 1 g and the article's most, an amount below a million kronor) and S10 (a price in the code is promised: charged as it stands).
+Takes an article, what the scanner read and the price of the hour; gives the entry body. Keeps S9 (pieces are whole,
+weights between 1 g and the article's most, an amount below a million kronor) and S10 (a price in the code is
+promised: charged as it stands).
 """
 
 from __future__ import annotations
+
+import msgspec
 
 from oppet.base.money import LARGEST_ORE, kronor, round_half_up, thousandths
 from oppet.base.words import N_
@@ -14,7 +17,7 @@ from oppet.journal.kinds import LineAdded, LineChanged, LineDiscount, Receipt, R
 from oppet.sale.basket import Line
 from oppet.sale.errors import NotReturnableError, OddQuantityError
 
-__all__ = ["MOST_PIECES", "changed", "goods_line", "pant_line", "returned_line"]
+__all__ = ["MOST_PIECES", "Came", "changed", "goods_line", "pant_line", "returned_line"]
 
 MOST_PIECES = 999
 
@@ -27,6 +30,11 @@ def _checked(article: str, unit: str, quantity_milli: int, most_g: int) -> None:
     elif quantity_milli % 1000 or not 1000 <= quantity_milli <= MOST_PIECES * 1000:
         rule = N_("a whole number from 1 to {most}").format(most=MOST_PIECES)
         raise OddQuantityError(quantity=thousandths(quantity_milli), unit=unit, name=article, rule=rule)
+
+
+def _one_by_one(name: str, unit: str, quantity_milli: int) -> OddQuantityError:
+    rule = N_("the label's own amount: scan each pack")
+    return OddQuantityError(quantity=thousandths(quantity_milli), unit=unit, name=name, rule=rule)
 
 
 def _amount(unit_ore: int, quantity_milli: int, name: str, unit: str) -> int:
@@ -47,21 +55,21 @@ def goods_line(
     scanned: Scanned | None = None,
     markdown_percent: int = 0,
 ) -> LineAdded:
-    """Make the line. A price in the code fixes the amount; its weight is then only derived, for stock. Raises OddQuantityError."""
+    """Make the line. A price in the code fixes the amount; its weight is then only derived, for stock. Raises
+    OddQuantityError.
+    """
     label_ore = scanned.price_ore if scanned is not None else None
-    member = price.member_ore
-    if label_ore is not None:
-        quantity = quantity_milli
-        if article.unit == "kg" and price.ore:
-            quantity = max(1, round_half_up(label_ore * 1000, price.ore))
-        amount = label_ore * (quantity_milli // 1000) if article.unit == "st" else label_ore
-        unit_ore = price.ore if article.unit == "kg" else label_ore
-        if article.unit != "kg":
-            member = None
+    quantity, unit_ore, member = quantity_milli, price.ore, price.member_ore
+    if label_ore is not None and article.unit == "kg":
+        if quantity != 1000:
+            raise _one_by_one(article.name, article.unit, quantity)
+        quantity = max(1, round_half_up(label_ore * 1000, price.ore)) if price.ore else 1000
+        amount = _amount(label_ore, 1000, article.name, article.unit)
     else:
-        quantity = quantity_milli
         _checked(article.name, article.unit, quantity, article.max_weight_g)
-        unit_ore = price.ore
+        if label_ore is not None:  # a member gets the label's price in the proportion of the article's two prices
+            member = round_half_up(label_ore * member, price.ore) if member is not None and price.ore else None
+            unit_ore = label_ore
         amount = _amount(unit_ore, quantity, article.name, article.unit)
     return LineAdded(
         sale=sale,
@@ -114,34 +122,46 @@ def pant_line(sale: int, line: int, pant: Article, price: Price, vat_rate: int, 
 
 
 def changed(line: Line, quantity_milli: int, most_g: int) -> LineChanged:
-    """The same line with another quantity. Raises OddQuantityError; a price in the code cannot be multiplied by weight."""
+    """The same line with another quantity. Raises OddQuantityError; a price in the code cannot be multiplied by
+    weight.
+    """
     added = line.added
     if added.priced_by_label and added.unit == "kg":
-        rule = N_("the label's own amount: scan each pack")
-        raise OddQuantityError(
-            quantity=thousandths(quantity_milli), unit=added.unit, name=added.name, rule=rule
-        )
+        raise _one_by_one(added.name, added.unit, quantity_milli)
     _checked(added.name, added.unit, quantity_milli, most_g)
     amount = _amount(added.unit_ore, quantity_milli, added.name, added.unit)
     return LineChanged(added.sale, added.line, quantity_milli, amount)
 
 
-def returned_line(
-    sale: int, line: int, receipt: Receipt, original: ReceiptLine, quantity_milli: int, returned_milli: int, pant_of: int = 0
-) -> LineAdded:
-    """Take back `quantity_milli` of a line of which `returned_milli` came back before, at what was paid for it.
+class Came(msgspec.Struct, frozen=True):
+    """What has come back of one line of an original so far: how much, and what was counted for it."""
 
-    Amounts are differences of the running share, so that all parts returned add up to the original to the öre and
-    never to more (R17). The caller has checked that so much is left. Raises NotReturnableError for parts of a piece.
+    quantity_milli: int = 0
+    amount_ore: int = 0
+    net_ore: int = 0
+
+    def and_also(self, quantity_milli: int, amount_ore: int, net_ore: int) -> Came:
+        return Came(self.quantity_milli + quantity_milli, self.amount_ore + amount_ore, self.net_ore + net_ore)
+
+
+def returned_line(
+    sale: int, line: int, receipt: Receipt, original: ReceiptLine, quantity_milli: int, came: Came, pant_of: int = 0
+) -> LineAdded:
+    """Take back `quantity_milli` of a line of which `came` came back before, at what was paid for it.
+
+    Each part is the share of all that is then back, less what was counted before, so that all parts add up to the
+    original to the öre and never to more, whatever was taken and voided between (R17). The caller has checked that so
+    much is left. Raises NotReturnableError for parts of a piece.
     """
     if original.unit != "kg" and quantity_milli % 1000:
         raise NotReturnableError(line=original.line, number=receipt.number, why=N_("pieces are returned whole"))
+    back = came.quantity_milli + quantity_milli
 
-    def part(ore: int) -> int:
-        before = round_half_up(ore * returned_milli, original.quantity_milli)
-        return round_half_up(ore * (returned_milli + quantity_milli), original.quantity_milli) - before
+    def part(ore: int, before_ore: int) -> int:
+        return max(0, round_half_up(ore * back, original.quantity_milli) - before_ore)
 
-    net, amount = part(original.net_ore), part(original.amount_ore)
+    amount = part(original.amount_ore, came.amount_ore)
+    net = min(part(original.net_ore, came.net_ore), amount)
     less = (LineDiscount("original", N_("As on the original receipt"), amount - net, str(receipt.number)),)
     return LineAdded(
         sale=sale,

@@ -1,8 +1,8 @@
 """What the basket costs now: every öre off explained on its line.
 
-The order is fixed: near-date mark-down, then the best combination of promotions and member prices, then discounts given on a
-line, then those on the basket. Keeps S3 (no line ever below zero), S4 (lines add up to the total) and S5 (pant and what
-is not discountable give no discount). Returns keep the original's prices and take nothing new (S6).
+The order is fixed: near-date mark-down, then the best combination of promotions and member prices, then discounts
+given on a line, then those on the basket. Keeps S3 (no line ever below zero), S4 (lines add up to the total) and S5
+(pant and what is not discountable give no discount). Returns keep the original's prices and take nothing new (S6).
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from oppet.goods.promotions import Offer, OfferLine
 from oppet.journal.kinds import DiscountGiven, LineDiscount, LineOffer
 from oppet.sale.basket import Basket, Line
 
-__all__ = ["Offers", "Priced", "PricedLine", "discount_of", "offers_in", "price"]
+__all__ = ["Offers", "Priced", "PricedLine", "beyond", "discount_of", "offers_in", "price"]
+
+BY_HAND = ("line", "basket")  # kinds of discounts that a person gave
 
 
 class Offers(Protocol):
@@ -30,6 +32,7 @@ class PricedLine:
     line: Line
     discounts: tuple[LineDiscount, ...]
     net_ore: int
+    alone_ore: int = 0  # of the discounts by hand, what nobody but the cashier answers for
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,16 @@ def price(basket: Basket, offers: Offers, when: str) -> Priced:
         for offer in _best(basket, lines, offers, when) if basket.offers is None else basket.offers:
             found[offer.line].append(offer.discount)
     net = {n: lines[i].amount_ore - sum(d.ore for d in found[n]) for i, n in enumerate(found)}
+    alone: dict[int, int] = {}
     if basket.discounts:
         by_number = {line.added.line: line for line in lines}
         for given in sorted(basket.discounts.values(), key=lambda d: (d.line == 0, d.discount)):
-            targets = [given.line] if given.line else [n for n in net if by_number[n].added.discountable]
-            _by_hand(given, [n for n in targets if net[n] > 0], found, net)
-    priced = tuple(PricedLine(line, tuple(found[line.added.line]), net[line.added.line]) for line in lines)
+            meant = [n for n in net if given.line in (0, n) and by_number[n].added.discountable]
+            _by_hand(given, [n for n in meant if net[n] > 0], found, net, alone)
+    priced = tuple(
+        PricedLine(line, tuple(found[line.added.line]), net[line.added.line], alone.get(line.added.line, 0))
+        for line in lines
+    )
     assert all(line.net_ore >= 0 for line in priced), "a line below zero"
     total = sum(net.values())
     return Priced(priced, total, sum(line.amount_ore for line in lines) - total)
@@ -61,7 +68,8 @@ def price(basket: Basket, offers: Offers, when: str) -> Priced:
 
 def _near_date(lines: Sequence[Line], found: dict[int, list[LineDiscount]]) -> None:
     for line in lines:
-        if percent := line.added.markdown_percent:
+        percent = line.added.markdown_percent
+        if percent and line.added.discountable:
             ore = round_half_up(line.amount_ore * percent, 100)
             found[line.added.line].append(LineDiscount("markdown", f"{percent} %", ore, "", line.quantity_milli))
 
@@ -81,11 +89,14 @@ def _best(basket: Basket, lines: Sequence[Line], offers: Offers, when: str) -> I
         for line in lines
         if line.added.discountable and not line.added.markdown_percent
     ]
+    together: dict[tuple[int, str, str], tuple[int, int]] = {}  # bundles of one promotion are one discount of a line
     for offer in offers.best(offered, when, bool(basket.member)):
-        kind = "member" if offer.promotion == "member" else "promotion"
-        yield LineOffer(
-            offer.line, LineDiscount(kind, offer.text, offer.discount_ore, offer.promotion, offer.quantity_milli)
-        )
+        key = (offer.line, offer.promotion, offer.text)
+        ore, quantity = together.get(key, (0, 0))
+        together[key] = (ore + offer.discount_ore, quantity + offer.quantity_milli)
+    for (line, promotion, text), (ore, quantity) in together.items():
+        kind = "member" if promotion == "member" else "promotion"
+        yield LineOffer(line, LineDiscount(kind, text, ore, promotion, quantity))
 
 
 def offers_in(priced: Priced) -> tuple[LineOffer, ...]:
@@ -98,13 +109,31 @@ def offers_in(priced: Priced) -> tuple[LineOffer, ...]:
     )
 
 
+def beyond(basket: Basket, priced: Priced, percent: int) -> bool:
+    """Whether a cashier alone has given more than `percent` off any line, all their discounts taken together (S7).
+
+    Shares of a basket's discount are rounded, so each discount may be an öre above its share.
+    """
+    slack = sum(1 for given in basket.discounts.values() if not given.approved_by)
+    for line in priced.lines:
+        if line.alone_ore:
+            by_hand = sum(d.ore for d in line.discounts if d.kind in BY_HAND)
+            if line.alone_ore > (line.net_ore + by_hand) * percent // 100 + slack:
+                return True
+    return False
+
+
 def discount_of(given_percent: int, given_ore: int, base_ore: int) -> int:
     """What a hand-given discount takes from `base_ore`: the percent of it, or the amount, never more than there is."""
     return min(round_half_up(base_ore * given_percent, 100) if given_percent else given_ore, base_ore)
 
 
 def _by_hand(
-    given: DiscountGiven, targets: Sequence[int], found: dict[int, list[LineDiscount]], net: dict[int, int]
+    given: DiscountGiven,
+    targets: Sequence[int],
+    found: dict[int, list[LineDiscount]],
+    net: dict[int, int],
+    alone: dict[int, int],
 ) -> None:
     if not targets:
         return
@@ -114,3 +143,5 @@ def _by_hand(
         if ore:
             found[n].append(LineDiscount(kind, given.reason, ore, str(given.by)))
             net[n] -= ore
+            if not given.approved_by:
+                alone[n] = alone.get(n, 0) + ore

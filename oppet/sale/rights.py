@@ -1,7 +1,7 @@
 """Who may do what: roles and limits as a table.
 
-Leaves proving who somebody is (PIN, badge) to the till. Keeps S7: voids above a limit, returns, discounts above a limit and
-an opened drawer need a supervisor's own approval, which is journalled with the act.
+Leaves proving who somebody is (PIN, badge) to the till. Keeps S7: voids above a limit, returns, discounts above a
+limit and an opened drawer need a supervisor's own approval, which is journalled with the act.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ ROLE_WORDS = {CASHIER: N_("cashier"), SUPERVISOR: N_("supervisor"), MANAGER: N_(
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What a cashier does alone; a chain sets its own. Amounts in öre, discounts in whole percent of what they are taken from."""
+    """What a cashier does alone; a chain sets its own. Amounts in öre, discounts in whole percent of what they are
+    taken from.
+    """
 
     void_ore: int = 20_000
     discount_percent: int = 10

@@ -1,7 +1,7 @@
 """The receipt: a basket that is paid becomes what the law wants on paper (SKVFS 2014:9 7:1).
 
-Decides only; the control unit's code is handed in. Keeps S8: lines = total = tenders − rounding, VAT adds up per rate, all whole
-öre (law 8 of the design), and PAY1: cash alone is rounded, once.
+Decides only; the control unit's code is handed in. Keeps S8: lines = total = tenders − rounding, VAT adds up per
+rate, all whole öre (law 8 of the design), and PAY1: cash alone is rounded, once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class Decided:
 
 
 def left_to_pay(basket: Basket, priced: Priced) -> int:
-    """What is left of the total, in öre, before any cash rounding. Money taken for more than there is now is not left."""
+    """What is left of the total, in öre, before any cash rounding. Money taken for more than there is now is not
+    left.
+    """
     return max(0, priced.total_ore - basket.paid_ore())
 
 
@@ -39,7 +41,8 @@ def decide_tender(
     """Say what a tender pays. Cash closes the sale rounded and gives change; nothing else pays more than is left.
 
     In a return the same tender is what the customer is given back, always in full for cash.
-    Raises UnknownMeansError, NotAnAmountError, NotWholeKronorError, TooMuchError, NotEnoughPaidError, TooManyTendersError.
+    Raises UnknownMeansError, NotAnAmountError, NotWholeKronorError, TooMuchError, NotEnoughPaidError,
+    TooManyTendersError.
     """
     means(name)
     if not 0 <= given_ore <= LARGEST_ORE:

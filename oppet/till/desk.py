@@ -1,10 +1,13 @@
 """The desk every part of the till works at: ask, decide, write down, act.
 
-Holds the ports and the state. `write` is the only way anything happens: entries go to disk first, the state follows, and the caller
-acts last (J1). After a disk that failed nothing is known until the journal has been read again: `mend` does what a restart does.
+Holds the ports and the state. `write` is the only way anything happens: entries go to disk first, the state follows,
+and the caller acts last (J1). After a disk that failed nothing is known until the journal has been read again: `mend`
+does what a restart does.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import msgspec
 
@@ -29,11 +32,16 @@ from oppet.till.errors import (
 )
 from oppet.till.ports import Ports
 from oppet.till.state import State
-from oppet.till.timekeeping import Timekeeper
+from oppet.till.timekeeping import STEP_MS, Timekeeper
 
 __all__ = ["VIEW", "Desk", "Rules"]
 
-VIEW = "state-1"  # the name of the snapshot; a new shape of State takes a new name, and the old one is replayed
+VIEW = "state-2"  # the name of the snapshot; a new shape of State takes a new name, and the old one is replayed
+
+
+EARLIEST_MS = parse_utc("2026-01-01T00:00:00.000Z")  # no till of ours is older
+LATEST_MS = parse_utc("2100-01-01T00:00:00.000Z")
+SUMMER_MS = 2 * 3_600_000  # a Swedish day begins at most two hours before a UTC one
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -54,14 +62,19 @@ class Desk:
         self.state = State()
         self._viewed = 0
         self._priced: tuple[int, str, Priced] | None = None
+        self._last = 0  # the moment of the last entry
+        self._doubt_told = False
+        self._cut_off = False
+        self.settle: Callable[[], object] = lambda: None  # what checkout does with a registration that was cut off
         self._load()
-        last = max(self.state.time, f"{ports.catalogue.made[:10]}T00:00:00.000Z")
-        self.time = Timekeeper(parse_utc(last))
+        self.time = Timekeeper(max(self._last, _day_began(ports.catalogue.made)))
 
     # --- the journal and the state that follows it
 
     def _load(self) -> None:
-        """Fold the journal into a state: from the last snapshot if it belongs to this very journal, else from the start."""
+        """Fold the journal into a state: from the last snapshot if it belongs to this very journal, else from the
+        start.
+        """
         journal = self.ports.journal
         view = journal.load_view(VIEW)
         self.state = State()
@@ -73,6 +86,7 @@ class Desk:
         self._viewed = self.state.seq
         for entry in journal.read(self.state.seq + 1):
             self.state.apply(entry.seq, entry.time, body_of(entry))
+        self._last = parse_utc(self.state.time) if self.state.time else 0
         self._priced = None
 
     def mend(self) -> None:
@@ -84,8 +98,10 @@ class Desk:
         """Put entries on disk in one durable group, then follow them. Raises UnavailableError with nothing acted on."""
         ports = self.ports
         instant = self.now()
+        if instant < self._last <= instant + STEP_MS:
+            instant = self._last  # a clock that is set back a little: two entries at one moment, never a step back
         written = ports.journal.append(instant, bodies, ports.signer if sign else None)
-        time = utc_text(instant)
+        self._last, time = instant, utc_text(instant)
         for seq, body in written:
             self.state.apply(seq, time, body)
         self._priced = None
@@ -93,9 +109,20 @@ class Desk:
             self.save()
 
     def ready(self) -> None:
-        """Called at the door of every action: mends after a failed write."""
+        """Called at the door of every action: after a failed write, does what a restart does.
+
+        A sale that was cut off between two writes is settled before anything else happens. Raises UnavailableError.
+        """
         if self.ports.journal.broken:
+            self._cut_off = True
             self.mend()
+        if self._cut_off:
+            self._cut_off = False
+            try:
+                self.settle()
+            except UnavailableError:
+                self._cut_off = True
+                raise
 
     @property
     def identity(self) -> EpochOpened:
@@ -105,38 +132,48 @@ class Desk:
     # --- time
 
     def now(self) -> int:
-        """The clock's reading with what a supervisor has added to it."""
-        return self.ports.clock.now() + self.state.offset_ms
+        """The clock's reading with what a supervisor has added to it; while that is in doubt, the believed moment.
+
+        Entries and receipts bear it too: a clock that jumps dates no receipt, and no entry lies in a future that
+        never comes.
+        """
+        counter = self.ports.clock.counter()
+        reading = self.ports.clock.now() + self.state.offset_ms
+        if self.time.judge(reading, counter) is None:
+            self._doubt_told = False
+            return reading
+        return self.time.believed(counter)
 
     def when(self) -> str:
         """Local minute to take prices by: the believed one, which a doubtful clock does not move (R18)."""
-        counter = self.ports.clock.counter()
-        reading = self.now()
-        return local_minute(reading if self.time.judge(reading, counter) is None else self.time.believed(counter))
+        return local_minute(self.now())
 
     def sure_of_time(self) -> None:
         """Raises ClockInDoubtError, journalled once for each doubt."""
-        before = self.time.doubt
-        doubt = self.time.judge(self.now(), self.ports.clock.counter())
+        self.now()
+        doubt = self.time.doubt
         if doubt is None:
             return
-        shown = {
-            "reading": local_minute(doubt.reading).replace("T", " "),
-            "earliest": local_minute(doubt.earliest).replace("T", " "),
-            "latest": local_minute(doubt.latest).replace("T", " "),
-        }
-        if before is None:
-            self.write(ClockDoubted(utc_text(doubt.reading), utc_text(doubt.earliest), utc_text(doubt.latest)))
-        raise ClockInDoubtError(**shown)
+        bounds = utc_text(doubt.reading), utc_text(doubt.earliest), utc_text(doubt.latest)
+        if not self._doubt_told:
+            self.write(ClockDoubted(*bounds))
+            self._doubt_told = True
+        reading, earliest, latest = map(shown, bounds)
+        raise ClockInDoubtError(reading=reading, earliest=earliest, latest=latest)
 
     def confirm_time(self, instant: int | None, approval: Staff | None) -> None:
-        """A supervisor says what time it is; None confirms the clock's own reading."""
+        """A supervisor says what time it is; None confirms the clock's own reading. Raises NotPossibleNowError for
+        nonsense.
+        """
         self.ready()
         by = approver("time", self.staff(), approval)
         reading = self.ports.clock.now()
         offset = self.state.offset_ms if instant is None else instant - reading
-        self.time.believe(reading + offset, self.ports.clock.counter())
+        if not EARLIEST_MS <= reading + offset < LATEST_MS:
+            raise NotPossibleNowError(action=N_("This date"), why=N_("it is long past or far ahead"))
         self.write(TimeConfirmed(utc_text(reading), offset, by))
+        self.time.believe(reading + offset, self.ports.clock.counter())
+        self._last = 0  # the confirmed time may lie before entries of a clock that was ahead
 
     # --- who, and whether a sale may begin
 
@@ -147,21 +184,29 @@ class Desk:
         return Staff(self.state.staff, self.state.role)
 
     def free_mb(self) -> int:
-        return self.ports.journal.free_bytes() // 1_000_000
+        """What the disk has left; a disk that cannot even be asked has nothing."""
+        try:
+            return self.ports.journal.free_bytes() // 1_000_000
+        except OSError:
+            return 0
 
     def may_begin(self) -> None:
-        """Everything the next sale needs before it starts (R05, design §4 law 6): refuse now rather than lose it later."""
+        """Everything the next sale needs before it starts (R05, design §4 law 6): refuse now rather than lose it later.
+
+        In the order in which a person must act: who, then what the journal needs, then the clock that dates the day's
+        float.
+        """
         state = self.state
         self.staff()
-        if not state.float_set:
-            raise FloatMissingError
-        if state.outage:
-            raise OutageOpenError(since=local_minute(parse_utc(state.outage)).replace("T", " "))
-        if state.flight is not None:
-            raise NotPossibleNowError(action=N_("A new sale"), why=N_("the last registration is not settled"))
         if (free := self.free_mb()) < self.rules.disk_least_mb:
             raise DiskNearlyFullError(free=free, least=self.rules.disk_least_mb)
+        if state.flight is not None:
+            raise NotPossibleNowError(action=N_("A new sale"), why=N_("the last registration is not settled"))
         self.sure_of_time()
+        if state.outage:
+            raise OutageOpenError(since=shown(state.outage))
+        if not state.float_set:
+            raise FloatMissingError
         self.open_path()
 
     def open_path(self) -> ReceiptPath:
@@ -207,3 +252,15 @@ class Desk:
             return
         self._viewed = head.seq
 
+
+def shown(utc: str) -> str:
+    """An entry's time on a Swedish wall clock, for a sentence."""
+    return local_minute(parse_utc(utc)).replace("T", " ")
+
+
+def _day_began(made: str) -> int:
+    """When the local day began on which a price file was made; a date that is none says nothing."""
+    try:
+        return parse_utc(f"{made[:10]}T00:00:00.000Z") - SUMMER_MS
+    except ValueError:
+        return 0

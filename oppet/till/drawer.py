@@ -1,7 +1,7 @@
 """The drawer and the day: float, cash drops, openings, the count, X and Z.
 
-Closing is local and nothing can block it: no network, no printer, no open basket (R09). Figures are `fiscal/tally.py`'s, a fold of the
-entries; nothing is ever balanced by a line of its own (R08).
+Closing is local and nothing can block it: no network, no printer, no open basket (R09). Figures are
+`fiscal/tally.py`'s, a fold of the entries; nothing is ever balanced by a line of its own (R08).
 """
 
 from __future__ import annotations
@@ -30,20 +30,24 @@ class Drawer:
         self._desk = desk
         self._printing = printing
 
-    def set_float(self, amount_ore: int) -> None:
-        """Register the change in the drawer before the day's first sale; again changes it, and both are in the journal."""
+    def set_float(self, amount_ore: int, approval: Staff | None = None) -> None:
+        """Register the change in the drawer before the day's first sale. To change it later in the day moves what
+        the drawer
+        should hold, so a supervisor approves (S7), and both are in the journal."""
         desk = self._desk
         desk.ready()
         staff = desk.staff()
         if not 0 <= amount_ore <= LARGEST_ORE // 10 or amount_ore % 100:
             raise NotPossibleNowError(action=N_("This float"), why=N_("it is whole kronor, at most 100 000"))
-        desk.write(FloatSet(amount_ore, staff.number))
+        by = approver("cash", staff, approval) if desk.state.float_set else staff.number
+        desk.write(FloatSet(amount_ore, by))
 
     def move(self, amount_ore: int, reason: str, approval: Staff | None = None) -> None:
         """Cash to the safe (negative) or change brought in (positive)."""
         desk = self._desk
         desk.ready()
-        by = approver("cash", desk.staff(), approval)
+        staff = desk.staff()
+        by = approver("cash", staff, approval)
         why = clip(" ".join(reason.split()), 60)
         if not why:
             raise NotPossibleNowError(action=N_("Moving cash"), why=N_("it needs a reason"))
@@ -53,7 +57,8 @@ class Drawer:
         if -amount_ore > expected:
             shown = N_("only {amount} kr should be in the drawer").format(amount=kronor(expected))
             raise NotPossibleNowError(action=N_("Moving cash"), why=shown)
-        desk.write(CashMoved(amount_ore, why, by))
+        # The drawer opens with no sale, so the law counts it as an opening too.
+        desk.write(CashMoved(amount_ore, why, by), DrawerOpened(why, staff.number, by))
         self._printing.drawer()
 
     def open(self, reason: str, approval: Staff | None = None) -> bool:
@@ -90,13 +95,17 @@ class Drawer:
         return self._make("x", 0, desk.staff().number)
 
     def z(self, approval: Staff | None = None) -> ReportMade:
-        """Close the day. Refused only while money is taken for a sale that is not finished; an open basket is parked by itself."""
+        """Close the day. Refused only while money is taken for a sale that is not finished; an open basket is parked
+        by itself.
+        """
         desk = self._desk
         desk.ready()
         by = approver("z", desk.staff(), approval)
         basket = desk.state.baskets.get(desk.state.current)
         if basket is not None and basket.state != baskets.OPEN:
-            raise NotPossibleNowError(action=N_("A Z report"), why=N_("a sale is being paid; finish it or take the payment back"))
+            raise NotPossibleNowError(
+                action=N_("A Z report"), why=N_("a sale is being paid; finish it or take the payment back")
+            )
         if basket is not None:
             desk.write(SaleParked(basket.sale, by))
         made = self._make("z", desk.state.numbers.get("z", 0) + 1, by)

@@ -74,4 +74,6 @@ class NoControlUnitError(UnavailableError):
 
 
 class OutageOpenError(UnavailableError):
-    sentence = N_("The reserve routine applies since {since}. Write reserve receipts until a supervisor ends the outage.")
+    sentence = N_(
+        "The reserve routine applies since {since}. Write reserve receipts until a supervisor ends the outage."
+    )

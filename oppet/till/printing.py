@@ -1,7 +1,7 @@
 """Receipts out of the till: whatever is durable and not known to have left it, by the first path that works.
 
-A receipt is an entry first. If every path fails the sale stands and the receipt waits; the next sale does not start (law 6 of the
-design). Keeps P (one original, one copy) and R04 (nothing on paper that is not on disk).
+A receipt is an entry first. If every path fails the sale stands and the receipt waits; the next sale does not start
+(law 6 of the design). Keeps P (one original, one copy) and R04 (nothing on paper that is not on disk).
 """
 
 from __future__ import annotations
@@ -43,25 +43,23 @@ class Printing:
         first = "electronic" if self._electronic else "paper"
         return sorted(self._desk.ports.paths, key=lambda path: path.kind != first)
 
-    def print_all(self, *, again: bool = False, drawer: bool = False) -> None:
+    def print_all(self, *, again: bool = False) -> None:
         """Put out everything that waits, oldest first. What no path takes goes on waiting, and `trouble` says why."""
         self.trouble = ""
         for waiting in list(self._desk.state.unprinted):
-            path = self._print(waiting, again=again, drawer=drawer)
+            path = self._print(waiting, again=again)
             if path is None:
                 return
             name = "electronic" if path.kind == "electronic" else path.name
             self._desk.write(ReceiptPrinted(waiting.series, waiting.number, name, again))
         self._electronic = False
 
-    def _print(self, waiting: Unprinted, *, again: bool, drawer: bool) -> ReceiptPath | None:
+    def _print(self, waiting: Unprinted, *, again: bool) -> ReceiptPath | None:
         whys = []
         for path in self._paths():
             try:
                 paper = self.paper(waiting, electronic=path.kind == "electronic")
                 path.print(printed_again(paper, self._say) if again else paper)
-                if drawer:
-                    path.open_drawer()
             except UnavailableError as away:
                 whys.append(away)
                 continue
@@ -86,7 +84,9 @@ class Printing:
         return make(body, entry.time, self._say, code)
 
     def report(self, made: ReportMade, time: str) -> None:
-        """Print an X or Z if a printer is there: the journal holds it all the same, so nothing waits for paper (R09)."""
+        """Print an X or Z if a printer is there: the journal holds it all the same, so nothing waits for paper
+        (R09).
+        """
         paper = report_paper(made, time, self._say)
         self.trouble = ""
         for path in self._desk.ports.paths:
@@ -98,8 +98,8 @@ class Printing:
             return
 
     def drawer(self) -> bool:
-        """Pulse the drawer; False if no path could."""
-        for path in self._desk.ports.paths:
+        """Pulse the drawer, which hangs on a printer; False if no path could. A receipt never waits for it."""
+        for path in sorted(self._desk.ports.paths, key=lambda path: path.kind != "paper"):
             try:
                 path.open_drawer()
             except UnavailableError:

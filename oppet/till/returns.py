@@ -1,7 +1,8 @@
 """Goods coming back: only against an original receipt, at its price and VAT, and never more than was bought (R17).
 
-The original is this till's own, by number, or any receipt whose signed code is shown. Taking goods back needs a supervisor (S7). Whether
-another till of the store has already taken them is the store's question, asked when there is a store.
+The original is this till's own, by number, or any receipt whose signed code is shown. Taking goods back needs a
+supervisor (S7). Whether another till of the store has already taken them is the store's question, asked when there is
+a store.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from oppet.base.words import N_
 from oppet.journal.entry import body_of
 from oppet.journal.kinds import LineAdded, Original, Receipt, ReceiptLine, SaleOpened
 from oppet.sale import basket as baskets
-from oppet.sale.errors import AlreadyReturnedError, MixedReceiptError, NotReturnableError
-from oppet.sale.lines import returned_line
+from oppet.sale.basket import MOST_LINES, Basket
+from oppet.sale.errors import AlreadyReturnedError, MixedReceiptError, NotReturnableError, TooManyLinesError
+from oppet.sale.lines import Came, returned_line
 from oppet.sale.rights import Staff, approver
 from oppet.till.desk import Desk
 from oppet.till.errors import NoReceiptError
-from oppet.till.state import NORMAL, return_key
+from oppet.till.state import NORMAL, came_back, return_key
 
 __all__ = ["FindReceipt", "Returnable", "Returns"]
 
@@ -32,12 +34,13 @@ class FindReceipt(Protocol):
 class Returnable:
     """A line of the original and how much of it may still come back."""
 
-    __slots__ = ("left_milli", "line", "taken_milli")
+    __slots__ = ("came", "left_milli", "line", "taken_milli")
 
-    def __init__(self, line: ReceiptLine, taken_milli: int) -> None:
+    def __init__(self, line: ReceiptLine, came: Came) -> None:
         self.line = line
-        self.taken_milli = taken_milli
-        self.left_milli = line.quantity_milli - taken_milli
+        self.came = came
+        self.taken_milli = came.quantity_milli
+        self.left_milli = line.quantity_milli - came.quantity_milli
 
 
 class Returns:
@@ -49,22 +52,39 @@ class Returns:
     def begin(self, number_or_code: str, approval: Staff | None = None) -> Receipt:
         """Open a return against this till's receipt number, or against the signed code on any receipt of the store.
 
-        Raises NoReceiptError, NotReturnableError, MixedReceiptError, NeedsApprovalError, and what reading the code raises.
+        A return that is open already goes on when its own receipt is shown again: after a restart another till's code
+        must be.
+        Raises NoReceiptError, NotReturnableError, MixedReceiptError, NeedsApprovalError, and what reading the code
+        raises.
         """
         desk = self._desk
         desk.ready()
-        if desk.state.current:
-            raise MixedReceiptError
         staff = desk.staff()
+        if desk.state.current:
+            return self._show_again(desk.basket(), number_or_code.strip())
         approved = approver("return", staff, approval)
         original, receipt = self._find(number_or_code.strip())
         if receipt.kind != "sale":
             raise NotReturnableError(line=0, number=receipt.number, why=N_("it is not a sale"))
         desk.may_begin()
         sale = desk.state.last_sale + 1
-        self._shown[sale] = receipt
         desk.write(SaleOpened(sale, "return", staff.number, original, approved))
+        self._keep(sale, receipt)
         return receipt
+
+    def _show_again(self, basket: Basket, text: str) -> Receipt:
+        if basket.mode != "return":
+            raise MixedReceiptError
+        original, receipt = self._find(text)
+        if original != basket.original:
+            raise MixedReceiptError
+        self._keep(basket.sale, receipt)
+        return receipt
+
+    def _keep(self, sale: int, receipt: Receipt) -> None:
+        """Remember the receipt while its return is open, and no longer."""
+        self._shown = {known: shown for known, shown in self._shown.items() if known in self._desk.state.baskets}
+        self._shown[sale] = receipt
 
     def _find(self, text: str) -> tuple[Original, Receipt]:
         journal = self._desk.ports.journal
@@ -83,7 +103,9 @@ class Returns:
         return receipt
 
     def original(self) -> Receipt:
-        """The receipt that the open return is against. Raises NoReceiptError when another till's code must be shown again."""
+        """The receipt that the open return is against. Raises NoReceiptError when another till's code must be shown
+        again.
+        """
         basket = self._desk.basket()
         ours = (self._desk.ports.journal.till, self._desk.ports.journal.epoch)
         if basket.original is None:
@@ -95,21 +117,20 @@ class Returns:
         return self._shown[basket.sale]
 
     def lines(self) -> list[Returnable]:
-        """What may still come back of the original, the open return's own lines counted."""
+        """What may still come back of the original: less what came back before and what open and parked returns
+        hold.
+        """
         basket = self._desk.basket()
         receipt = self.original()
         assert basket.original is not None, "a return has an original"
         origin = basket.original
-        now: dict[int, int] = {}
-        for line in basket.standing():
-            now[line.added.original_line] = now.get(line.added.original_line, 0) + line.quantity_milli
         before = self._desk.state.returned
-        return [
-            Returnable(
-                line, before.get(return_key(origin.till, origin.epoch, origin.number, line.line), 0) + now.get(line.line, 0)
-            )
-            for line in receipt.lines
-        ]
+        came = {line.line: before.get(return_key(origin, line.line), Came()) for line in receipt.lines}
+        for other in self._desk.state.baskets.values():
+            if other.mode == "return" and other.original == origin:
+                for line in other.standing():
+                    came[line.added.original_line] = came_back(came[line.added.original_line], line)
+        return [Returnable(line, came[line.line]) for line in receipt.lines]
 
     def take(self, line: int, quantity_milli: int) -> LineAdded:
         """Take back some of a line, its deposit with it. Raises AlreadyReturnedError, NotReturnableError."""
@@ -127,11 +148,13 @@ class Returns:
             raise NotReturnableError(line=line, number=receipt.number, why=why)
         if not 0 < quantity_milli <= item.left_milli:
             raise AlreadyReturnedError(left=thousandths(item.left_milli), line=line, number=receipt.number)
+        if basket.last_line >= MOST_LINES:
+            raise TooManyLinesError(most=MOST_LINES)
         number = basket.last_line + 1
-        bodies = [returned_line(basket.sale, number, receipt, item.line, quantity_milli, item.taken_milli)]
+        bodies = [returned_line(basket.sale, number, receipt, item.line, quantity_milli, item.came)]
         for pant in (other for other in found.values() if other.line.pant_of == line):
             bodies.append(
-                returned_line(basket.sale, number + 1, receipt, pant.line, quantity_milli, pant.taken_milli, number)
+                returned_line(basket.sale, number + len(bodies), receipt, pant.line, quantity_milli, pant.came, number)
             )
         desk.write(*bodies, sign=False)
         return bodies[0]

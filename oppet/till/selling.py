@@ -1,10 +1,15 @@
 """Goods into the basket and out of it again: scan, weigh, change, void, discount, park.
 
-Every scan is durable before the page shows it (unsigned until the next signed group). Leaves money to `checkout.py`, goods coming
-back to `returns.py`. Keeps T3 (nothing is sold that must not be: expired, recalled, without a price) and S7 (approvals).
+Every scan is durable before the page shows it (unsigned until the next signed group). Leaves money to `checkout.py`,
+goods coming back to `returns.py`. Keeps T3 (nothing is sold that must not be: expired, recalled, without a price) and
+S7 (approvals).
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import structs
 
 from oppet.base.errors import clip
 from oppet.base.money import kronor
@@ -12,7 +17,7 @@ from oppet.base.words import N_
 from oppet.goods import codes, freshness, vat
 from oppet.goods.article import Article, price_at
 from oppet.goods.codes import Scanned
-from oppet.goods.errors import ExpiredError, NoPriceError, RecalledError
+from oppet.goods.errors import ExpiredError, NoPriceError, RecalledError, UnknownArticleError
 from oppet.goods.freshness import MarkDown
 from oppet.journal.kinds import (
     AgeChecked,
@@ -38,28 +43,35 @@ from oppet.sale.errors import (
     DiscountTooLargeError,
     NoSuchLineError,
     NoSuchSaleError,
+    TooManyDiscountsError,
     TooManyLinesError,
 )
 from oppet.sale.lines import changed, goods_line, pant_line
-from oppet.sale.price import discount_of
+from oppet.sale.price import beyond, discount_of, price
 from oppet.sale.rights import Staff, approver
+from oppet.sale.tokens import members_token
 from oppet.till.desk import Desk
 from oppet.till.errors import NeedsQuantityError, NotPossibleNowError
 
 __all__ = ["Selling"]
 
 MOST_REASON = 60
-LONGEST_TOKEN = 64
+MOST_DISCOUNTS = 20  # standing in one basket
+MOST_PARKED = 50
 
 
 class Selling:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self.notice: MarkDown | None = (
+            None  # what the cashier must know about the last goods: a date, a recall to compare with
+        )
 
     # --- goods in
 
     def scan(self, text: str, quantity_milli: int | None = None) -> LineAdded:
-        """Read a code and add what it names; begins a sale if there is none. `quantity_milli`: pieces or weight by hand.
+        """Read a code and add what it names; begins a sale if there is none. `quantity_milli`: pieces or weight by
+        hand.
 
         Raises a goods leaf for codes and goods that are refused, NeedsQuantityError for weighed goods without a weight.
         """
@@ -87,6 +99,7 @@ class Selling:
                 raise TooManyLinesError(most=MOST_LINES)
         sale = basket.sale if basket is not None else desk.state.last_sale + 1
         number = basket.last_line + 1 if basket is not None else 1
+        self.notice = None
         try:
             bodies = self._lines(article, scanned, quantity_milli, sale, number)
         except (ExpiredError, RecalledError, NoPriceError) as refused:
@@ -102,15 +115,9 @@ class Selling:
     ) -> list[LineAdded]:
         desk = self._desk
         when = desk.when()
-        mark_down = self._judge(article, scanned, when)
+        mark_down = self.notice = self._judge(article, scanned, when)
         price = price_at(article, when)
-        quantity = quantity_milli
-        if quantity is None:
-            quantity = scanned.weight_g if scanned is not None else None
-        if quantity is None:
-            if article.unit == "kg" and (scanned is None or scanned.price_ore is None):
-                raise NeedsQuantityError(name=article.name)
-            quantity = 1000
+        quantity = _quantity(article, scanned, quantity_milli)
         percent = mark_down.percent if mark_down is not None else 0
         rate = vat.rate(article.vat, when[:10])
         line = goods_line(sale, number, article, price, rate, quantity, scanned, percent)
@@ -136,17 +143,25 @@ class Selling:
     # --- changes
 
     def change(self, line: int, quantity_milli: int, approval: Staff | None = None) -> None:
-        """Set a line's quantity; its deposit follows. Less counts like a void. Raises OddQuantityError, NeedsApprovalError."""
+        """Set a line's quantity; its deposit follows. Less counts like a void. Raises OddQuantityError,
+        NeedsApprovalError.
+        """
         desk, basket, found = self._found(line)
         baskets.allow(basket, LineChanged, N_("changing a line"))
-        most = desk.ports.catalogue.article(found.added.article).max_weight_g
-        bodies = [changed(found, quantity_milli, most)]
-        less = found.amount_ore - bodies[0].amount_ore
-        if less > desk.rules.limits.void_ore:
-            approver("void", desk.staff(), approval)
-        for pant in self._deposits(basket, line):
-            bodies.append(changed(pant, quantity_milli, most))
-        desk.write(*bodies, sign=False)
+        if basket.mode == "return":
+            raise NotPossibleNowError(
+                action=N_("Changing a line"), why=N_("take the line off and the right quantity back")
+            )
+        staff = desk.staff()
+        most = self._most_g(found)
+        first = changed(found, quantity_milli, most)
+        approved = 0
+        if found.amount_ore - first.amount_ore > desk.rules.limits.void_ore:
+            approved = approver("void", staff, approval)
+        after = structs.replace(found, quantity_milli=quantity_milli, amount_ore=first.amount_ore)
+        approved = self._discounts_still_fit(basket, {line: after}, approval) or approved
+        bodies = [first, *(changed(pant, quantity_milli, most) for pant in self._deposits(basket, line))]
+        desk.write(*(structs.replace(body, by=staff.number, approved_by=approved) for body in bodies), sign=False)
 
     def void(self, line: int, approval: Staff | None = None) -> None:
         """Take a line off, its deposit with it. Above the limit a supervisor approves (S7)."""
@@ -157,13 +172,35 @@ class Selling:
         approved = 0
         if sum(item.amount_ore for item in gone) > desk.rules.limits.void_ore:
             approved = approver("void", staff, approval)
+        after = {item.added.line: structs.replace(item, voided=True) for item in gone}
+        approved = self._discounts_still_fit(basket, after, approval) or approved
         desk.write(
-            *(
-                LineVoided(basket.sale, item.added.line, item.amount_ore, staff.number, approved)
-                for item in gone
-            ),
+            *(LineVoided(basket.sale, item.added.line, item.amount_ore, staff.number, approved) for item in gone),
             sign=False,
         )
+
+    def _discounts_still_fit(self, basket: Basket, after: Mapping[int, Line], approval: Staff | None) -> int:
+        """An amount off a full basket is more of a smaller one: what the cashier gave alone stays within the limit
+        (S7).
+        """
+        desk = self._desk
+        if not any(given.amount_ore and not given.approved_by for given in basket.discounts.values()):
+            return 0
+        gone = {number for number, line in after.items() if line.voided}
+        left = {n: given for n, given in basket.discounts.items() if given.line not in gone}
+        smaller = structs.replace(basket, lines={**basket.lines, **after}, discounts=left)
+        if not beyond(smaller, price(smaller, desk.offers, desk.when()), desk.rules.limits.discount_percent):
+            return 0
+        return approver("discount", desk.staff(), approval)
+
+    def _most_g(self, line: Line) -> int:
+        """The most this line may weigh; goods that left the assortment while the basket was open keep what they
+        weigh now.
+        """
+        try:
+            return self._desk.ports.catalogue.article(line.added.article).max_weight_g
+        except UnknownArticleError:
+            return line.quantity_milli
 
     def _found(self, line: int) -> tuple[Desk, Basket, Line]:
         desk = self._desk
@@ -203,18 +240,25 @@ class Selling:
         priced = desk.priced(basket)
         targets = [p for p in priced.lines if p.line.added.discountable and line in (0, p.line.added.line)]
         base = sum(p.net_ore for p in targets)
-        taken = discount_of(percent, amount_ore or base, base)
         if base <= 0 or amount_ore > base:
-            raise DiscountTooLargeError(discount=kronor(amount_ore or taken), most=kronor(base))
+            raise DiscountTooLargeError(discount=kronor(discount_of(percent, amount_ore, base)), most=kronor(base))
+        if len(basket.discounts) >= MOST_DISCOUNTS:
+            raise TooManyDiscountsError(most=MOST_DISCOUNTS)
         staff = desk.staff()
-        approved = 0
-        if taken * 100 > base * desk.rules.limits.discount_percent:
-            approved = approver("discount", staff, approval)
-        given = DiscountGiven(
-            basket.sale, basket.last_discount + 1, line, percent, amount_ore, why, staff.number, approved
-        )
+        given = DiscountGiven(basket.sale, basket.last_discount + 1, line, percent, amount_ore, why, staff.number, 0)
+        if self._beyond_limit(basket, given):
+            given = structs.replace(given, approved_by=approver("discount", staff, approval))
         desk.write(given, sign=False)
         return given
+
+    def _beyond_limit(self, basket: Basket, given: DiscountGiven) -> bool:
+        """Whether this and what the cashier gave alone before are more than one cashier gives (S7): ten times ten
+        percent is.
+        """
+        desk = self._desk
+        limit = desk.rules.limits.discount_percent
+        with_it = structs.replace(basket, discounts={**basket.discounts, given.discount: given})
+        return given.percent > limit or beyond(with_it, price(with_it, desk.offers, desk.when()), limit)
 
     def withdraw_discount(self, discount: int) -> None:
         desk = self._desk
@@ -229,7 +273,7 @@ class Selling:
         """The customer shows a membership: a pseudonymous token, or "" to take it off again."""
         desk = self._desk
         desk.ready()
-        if token and not (token.isascii() and token.isalnum() and len(token) <= LONGEST_TOKEN):
+        if token and not members_token(token):
             raise NotPossibleNowError(action=N_("Membership"), why=N_("this is no member's code"))
         if self._desk.state.current == 0:
             self.begin("sale")
@@ -255,6 +299,7 @@ class Selling:
     def begin(self, mode: str) -> None:
         """Open an empty basket: "sale" or "training"."""
         desk = self._desk
+        assert mode in ("sale", "training"), "a return begins with its receipt"
         desk.ready()
         if desk.state.current:
             raise NotPossibleNowError(action=N_("A new basket"), why=N_("another one is open; park or finish it"))
@@ -268,10 +313,15 @@ class Selling:
         baskets.allow(basket, SaleParked, N_("parking"))
         if not basket.standing():
             raise BasketEmptyError
+        if sum(1 for other in desk.state.baskets.values() if other.state == baskets.PARKED) >= MOST_PARKED:
+            raise NotPossibleNowError(
+                action=N_("Parking"), why=N_("too many baskets are parked; finish or abandon one")
+            )
         desk.write(SaleParked(basket.sale, desk.staff().number))
         return basket.sale
 
     def resume(self, sale: int) -> None:
+        """Take a parked basket up again; the till asks for the same as before a new sale (law 6 of the design)."""
         desk = self._desk
         desk.ready()
         staff = desk.staff()
@@ -281,6 +331,7 @@ class Selling:
         baskets.allow(basket, SaleResumed, N_("resuming"))
         if desk.state.current:
             raise NotPossibleNowError(action=N_("Resuming"), why=N_("another basket is open; park or finish it"))
+        desk.may_begin()
         desk.write(SaleResumed(sale, staff.number))
 
     def abandon(self, reason: str, approval: Staff | None = None) -> None:
@@ -292,7 +343,23 @@ class Selling:
             raise BasketStateError(state=basket.state, action=N_("abandoning"))
         staff = desk.staff()
         total = desk.priced(basket).total_ore
-        if total > desk.rules.limits.abandon_ore:
-            approver("abandon", staff, approval)
-        desk.write(SaleAbandoned(basket.sale, total, clip(reason, MOST_REASON), staff.number))
+        approved = approver("abandon", staff, approval) if total > desk.rules.limits.abandon_ore else 0
+        why = clip(" ".join(reason.split()), MOST_REASON)
+        desk.write(SaleAbandoned(basket.sale, total, why, staff.number, approved))
 
+
+def _quantity(article: Article, scanned: Scanned | None, by_hand: int | None) -> int:
+    """Pieces or weight: the pack's own where its code says so, which no finger changes (S10), else what was entered,
+    else one.
+    """
+    if article.unit != "kg":  # a weight on a pack that is sold by the piece is only information
+        return 1000 if by_hand is None else by_hand
+    if scanned is not None and (scanned.weight_g is not None or scanned.price_ore is not None):
+        if by_hand is not None:
+            raise NotPossibleNowError(
+                action=N_("Another quantity"), why=N_("the code on the pack says it; scan each pack")
+            )
+        return 1000 if scanned.price_ore is not None or scanned.weight_g is None else scanned.weight_g
+    if by_hand is None:
+        raise NeedsQuantityError(name=article.name)
+    return by_hand

@@ -52,9 +52,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     org_no: Annotated[str, Meta(pattern=r"^[0-9]{10}\Z")]
     address: Text
     register: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,14}\Z")]  # "-epoch" is added: an epoch is a register
-    manufacturing_no: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]+([ -][A-Za-z0-9]+)*\Z", max_length=48)]  # 2:2, 2021 text
+    manufacturing_no: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9]+([ -][A-Za-z0-9]+)*\Z", max_length=48)
+    ]  # 2:2, 2021 text
     folder: Text  # where journal, key and receipts are, relative to this file
-    assortment: Annotated[tuple[str, ...], Meta(min_length=1, max_length=2)]  # one document, or whose articles and our terms
+    assortment: Annotated[
+        tuple[str, ...], Meta(min_length=1, max_length=2)
+    ]  # one document, or whose articles and our terms
     staff: Text
     units: Annotated[tuple[UnitSettings, ...], Meta(min_length=1, max_length=4)]
     printers: Annotated[tuple[PrinterSettings, ...], Meta(min_length=1, max_length=4)]

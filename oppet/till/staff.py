@@ -1,6 +1,7 @@
 """Proving who stands at the till: number and PIN, or badge and PIN. A badge alone proves nothing.
 
-The list holds numbers, roles and argon2 digests, never names. Wrong PINs cost time, more each time. Hashing is the driver's.
+The list holds numbers, roles and argon2 digests, never names. Wrong PINs cost time, more each time. Hashing is the
+driver's.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ __all__ = ["Member", "Pins", "StaffList"]
 
 TRIES = 5
 PAUSE_MS = 30_000
+MOST_WRONG = 10_000
 
 
 class Pins(Protocol):
@@ -44,25 +46,27 @@ class StaffList:
         self._wrong: dict[int, tuple[int, int]] = {}  # number → (tries, when the pause ends, on the counter)
 
     def prove(self, who: str, pin: str, counter: int) -> Staff:
-        """`who` is a number or a badge's code; `counter` in ms. Raises WrongPinError, WrongBadgeError, ReservedError."""
+        """`who` is a number or a badge's code; `counter` in ms. Raises WrongPinError, WrongBadgeError,
+        ReservedError.
+        """
         text = who.strip()
         if text.isascii() and text.isdigit() and len(text) <= 6:
             number = int(text)
             member = self._by_number.get(number)
         else:
-            member = self._by_badge.get(canonical.digest(text[:200].encode()))
+            member = self._by_badge.get(canonical.digest(text[:200].encode(errors="replace")))
             if member is None:
                 raise WrongBadgeError
             number = member.number
         tries, until = self._wrong.get(number, (0, 0))
         if counter < until:
             raise ReservedError(seconds=(until - counter + 999) // 1000)
-        if member is not None and 0 < len(pin) <= 64 and self._pins.good(member.pin, pin):
+        if member is not None and 0 < len(pin) <= 64 and pin.isascii() and self._pins.good(member.pin, pin):
             self._wrong.pop(number, None)
             return Staff(member.number, member.role)
         tries += 1
         pause = PAUSE_MS * 2 ** min(6, tries // TRIES - 1) if tries % TRIES == 0 else 0
-        if len(self._wrong) > 10_000:  # numbers typed at random must not grow the till
-            self._wrong.clear()
+        if len(self._wrong) > MOST_WRONG:  # numbers typed at random must not grow the till, nor end anybody's pause
+            self._wrong = {known: wrong for known, wrong in self._wrong.items() if known in self._by_number}
         self._wrong[number] = (tries, counter + pause)
         raise WrongPinError(left=TRIES - tries % TRIES if pause == 0 else 0)

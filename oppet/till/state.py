@@ -1,7 +1,7 @@
 """What the till knows, as a fold of its journal: a restart is a replay.
 
-Nothing here is stored but as a snapshot that can be thrown away. Every change comes in by `apply`, after the entry is on disk.
-Keeps T1 (state is a function of entries) and T2 (no number is used twice: R11).
+Nothing here is stored but as a snapshot that can be thrown away. Every change comes in by `apply`, after the entry is
+on disk. Keeps T1 (state is a function of entries) and T2 (no number is used twice: R11).
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class State(msgspec.Struct):
             self.current = self.last_sale = sale
             return
         if type(body) is Receipt:
-            self._finished(basket, body)
+            self._finished(body)
         if type(body) is Receipt or (basket.tenders and type(body) in (CodeUnknown, SaleAbandoned)):
             self._came_back(basket)  # money given back with no receipt is a case, and its goods do not come back twice
         baskets.apply(basket, time, body)
@@ -129,7 +129,7 @@ class State(msgspec.Struct):
                 key = return_key(basket.original, line.added.original_line)
                 self.returned[key] = came_back(self.returned.get(key, Came()), line)
 
-    def _finished(self, basket: Basket, receipt: Receipt) -> None:
+    def _finished(self, receipt: Receipt) -> None:
         self._printable(TRAINING if receipt.kind == TRAINING else NORMAL, receipt.number)
         self.last_total_ore = receipt.total_ore + receipt.rounding_ore
         self.last_change_ore = sum(tender.change_ore for tender in receipt.tenders)

@@ -1,7 +1,7 @@
 """One checkout, put together: what a page, a replay, a test or the simulated chain drives.
 
-`desk` holds journal and state; `selling`, `checkout`, `returns`, `drawer` are what a cashier does. Starting settles what the last run left
-between two steps before anything else happens.
+`desk` holds journal and state; `selling`, `checkout`, `returns`, `drawer` are what a cashier does. Starting settles
+what the last run left between two steps before anything else happens.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Till:
         self.reserve = Reserve(self.desk)
 
     def start(self, opening: EpochOpened) -> Outcome | None:
-        """Begin a run: `opening` is the first entry of a new epoch's journal and is written once. Settles what was left.
+        """Begin a run: `opening` is the first entry of a new epoch's journal and is written once. Settles what was
+        left.
 
         Gives what became of a registration the last run left; None when it left none.
         """
@@ -52,7 +53,9 @@ class Till:
         return self.checkout.resume()
 
     def sign_in(self, staff: Staff) -> None:
-        """The caller has proven who this is (`staff.py`). Whoever was signed in is signed out; the basket stays (R27)."""
+        """The caller has proven who this is (`staff.py`). Whoever was signed in is signed out; the basket stays
+        (R27).
+        """
         desk = self.desk
         desk.ready()
         gone = (SignedOut(desk.state.staff),) if desk.state.staff else ()
@@ -69,6 +72,9 @@ class Till:
         desk.write(SignedOut(staff.number))
 
     def stop(self) -> None:
-        """End the run in order: a snapshot, so that the next start is quick."""
+        """End the run in order: a snapshot, so that the next start is quick. Raises UnavailableError if the disk has
+        failed.
+        """
+        self.desk.ready()
         self.desk.write(TillStopped())
         self.desk.save()

@@ -1,9 +1,9 @@
 """Whether the till believes its clock (design §2 Time).
 
-A reading is held against what is certain: the last entry it wrote, the day its price file was made, and, while it runs, the
-seconds that have passed on a counter nobody can set. A doubtful clock stops prices from changing, never a sale that a
-supervisor lets go on. Across a power cut only the outer bounds are known: a clock that is a day ahead after a night's rest
-looks like a till that rested for two.
+A reading is held against what is certain: the last entry it wrote, the day its price file was made, and, while it
+runs, the seconds that have passed on a counter nobody can set. A doubtful clock stops prices from changing, never a
+sale that a supervisor lets go on. Across a power cut only the outer bounds are known: a clock that is a day ahead
+after a night's rest looks like a till that rested for two.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Timekeeper:
         self.doubt: Doubt | None = None
 
     def judge(self, reading: int, counter: int) -> Doubt | None:
-        """Hold a reading of clock and counter (both ms) against the last believed moment. A doubt lasts until the clock is
+        """Hold a reading of clock and counter (both ms) against the last believed moment. A doubt lasts until the
+        clock is
         right again or `believe` is called."""
         if self._counter is None:
             earliest, latest = self._clock - STEP_MS, self._first_latest
