@@ -1,6 +1,7 @@
 """Every entry body, declared in one place.
 
-Version rule: a kind is never renamed or removed; a field is only ever added, with a default. A reader keeps fields it
+Version rule: a kind is never renamed or removed; a field is only ever added, with a default. A field at its default
+is left out of the bytes, so a default never changes. A reader keeps fields it
 does not know (the exact bytes are stored) and stores kinds it does not know. Money is `_ore`, quantities `_milli`
 (thousandths), rates basis points, times UTC text. No field may hold a name of a member, payer or staff (law 7 of the
 design): staff are numbers, members are tokens.
@@ -74,7 +75,7 @@ __all__ = [
 ]
 
 
-class Body(msgspec.Struct, frozen=True):
+class Body(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an entry says. A body's kind is its class name in snake_case."""
 
 
@@ -175,7 +176,7 @@ class CashCounted(Body, frozen=True):
 # --- the basket ----------------------------------------------------------------------------------------------------
 
 
-class Original(msgspec.Struct, frozen=True):
+class Original(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which receipt is returned against."""
 
     till: str
@@ -217,7 +218,7 @@ class LineAdded(Body, frozen=True):
     discounts: tuple[LineDiscount, ...] = ()  # of a return: what the original gave
 
 
-class LineDiscount(msgspec.Struct, frozen=True):
+class LineDiscount(msgspec.Struct, frozen=True, omit_defaults=True):
     """One reduction of one line and why: every öre off is explained."""
 
     kind: str  # promotion | member | markdown | line | basket
@@ -244,7 +245,7 @@ class LineVoided(Body, frozen=True):
     approved_by: int
 
 
-class LineOffer(msgspec.Struct, frozen=True):
+class LineOffer(msgspec.Struct, frozen=True, omit_defaults=True):
     """A promotion or member price that a line got."""
 
     line: int
@@ -347,7 +348,7 @@ class ReversalFailed(Body, frozen=True):
 # --- the control unit ----------------------------------------------------------------------------------------------
 
 
-class UnitRequest(msgspec.Struct, frozen=True):
+class UnitRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one registration says, as it is sent."""
 
     unit: str  # manufacturing number of the unit asked
@@ -436,7 +437,7 @@ class UnitOpened(Body, frozen=True):
 # --- receipts ------------------------------------------------------------------------------------------------------
 
 
-class ReceiptLine(msgspec.Struct, frozen=True):
+class ReceiptLine(msgspec.Struct, frozen=True, omit_defaults=True):
     line: int
     article: str
     name: str
@@ -457,13 +458,13 @@ class ReceiptLine(msgspec.Struct, frozen=True):
     original_line: int = 0
 
 
-class VatAmount(msgspec.Struct, frozen=True):
+class VatAmount(msgspec.Struct, frozen=True, omit_defaults=True):
     rate: int
     gross_ore: int
     vat_ore: int
 
 
-class ReceiptTender(msgspec.Struct, frozen=True):
+class ReceiptTender(msgspec.Struct, frozen=True, omit_defaults=True):
     means: str
     amount_ore: int
     given_ore: int
@@ -521,12 +522,12 @@ class ReceiptPrinted(Body, frozen=True):
 # --- reports -------------------------------------------------------------------------------------------------------
 
 
-class MeansTotal(msgspec.Struct, frozen=True):
+class MeansTotal(msgspec.Struct, frozen=True, omit_defaults=True):
     means: str
     ore: int  # sales less returns
 
 
-class GrandTotals(msgspec.Struct, frozen=True):
+class GrandTotals(msgspec.Struct, frozen=True, omit_defaults=True):
     """Never reset; returns as an absolute amount (SKVFS 2014:9 2 kap.)."""
 
     sales_ore: int
@@ -534,7 +535,7 @@ class GrandTotals(msgspec.Struct, frozen=True):
     net_ore: int
 
 
-class Report(msgspec.Struct, frozen=True):
+class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     """An X or Z report: every figure SKVFS 2014:9 7:2–7:3 and the journal export of 2021:16 list."""
 
     company: str
@@ -581,7 +582,7 @@ class ReportMade(Body, frozen=True):
 # --- what went wrong -----------------------------------------------------------------------------------------------
 
 
-class Fact(msgspec.Struct, frozen=True):
+class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     value: str
 
