@@ -13,9 +13,13 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final
 
+from oppet.goods.article import Article, Price
 from oppet.replay import reasons as why
+from oppet.replay.drive import Profile
 from oppet.replay.plan import (
     ABANDONED,
+    ALWAYS,
+    FIGURES,
     ORIGINAL,
     RETURN,
     SALE,
@@ -86,6 +90,10 @@ class _Basket:
     less: list[LogLine] = field(default_factory=list)  # negative lines, to be placed when all goods are known
     after: list[tuple[int, str]] = field(default_factory=list)  # off the whole basket, after percent and tax
     deposit: int = 0
+    unplaced: int = 0  # reductions that no goods can carry
+
+    def voucher(self) -> int:
+        return self.deposit + self.unplaced
 
     def standing(self) -> list[_Good]:
         return [good for good in self.goods if not good.gone]
@@ -105,6 +113,13 @@ class Foreign:
         self.book = Book()
         self._departments = departments
 
+    def profile(self) -> Profile:
+        """What the till is given, once everything is planned."""
+        tax = Article(TAX, "Sales tax", "Tax", "none", "kg", (Price(ALWAYS, 100),), kind="tjanst", discountable=False,
+                      max_weight_g=1_000_000)  # fmt: skip
+        rates = self.book.rates | {TAX: (0, False)}
+        return Profile(COIN, (*self.book.articles, tax), rates, TAX, tax_of)
+
     def plan(self, name: str, rows: Sequence[LogLine]) -> Case:
         """One receipt of one lane. What cannot be planned is a case with a trouble, which counts as unexplained."""
         case = Case(name, rows[0].time, len(rows), [], why.source_figures(rows), {})
@@ -118,11 +133,14 @@ class Foreign:
         ending = next((name for name, holds in why.NEVER_SOLD if holds(rows)), "")
         told = why.closed_once(rows)
         case.reasons += [Reason(name) for name, holds in why.ALONGSIDE if holds(rows)]
-        sold = self._basket([row for row in told if row.status != "R"])
-        if ending or (not sold.standing() and not any(row.status == "R" for row in told)):
-            self._never_sold(case, ending or why.NOTHING, sold)
+        kept = why.without_voided_refunds(told)
+        sold = self._basket([row for row in kept if not why.refunded(row)], whole=not ending)
+        if ending or (not sold.standing() and not any(map(why.refunded, kept))):
+            self._never_sold(case, ending or (why.PAID_OUT if sold.voucher() else why.NOTHING), sold)
+            if not ending and not sold.voucher() and not why.nothing(kept):
+                raise NotPlannedError("goods, and none of them stands")
             return
-        back = self._basket([why.turned(row) for row in told if row.status == "R"])
+        back = self._basket([why.turned(row) for row in kept if why.refunded(row)])
         _Planner(case, told, sold, back).settle()
 
     def _never_sold(self, case: Case, name: str, basket: _Basket) -> None:
@@ -135,13 +153,17 @@ class Foreign:
 
     # --- goods
 
-    def _basket(self, rows: Sequence[LogLine]) -> _Basket:
+    def _basket(self, rows: Sequence[LogLine], *, whole: bool = True) -> _Basket:
+        """The goods with voids and reductions; of a receipt that is never sold, as much as fits together."""
         basket = _Basket()
         for row in rows:
             if not why.counts(row):
                 continue
-            if row.status == "V" or (row.milli < 0 and row.unit_cents >= 0 and why.stands(basket_rows(basket), row)):
-                self._void(basket, row)
+            if row.status == "V" or (row.milli < 0 and row.unit_cents >= 0 and why.stands(_left(basket), row)):
+                if not self._void(basket, row) and whole:
+                    raise NotPlannedError(f"line {row.line} voids what is not there")
+            elif row.status == "R":
+                self._sell(basket, why.turned(row))  # a deposit taken back again
             elif row.cents < 0:
                 basket.less.append(row)
             else:
@@ -179,32 +201,47 @@ class Foreign:
         )
         return number, text, milli, cents
 
-    def _void(self, basket: _Basket, row: LogLine) -> None:
-        """Take a line off, or some pieces of one; a reduction that is voided was never given."""
+    def _void(self, basket: _Basket, row: LogLine) -> bool:
+        """Take a line off, or some pieces of one; a reduction that is voided was never given. False: nothing fits."""
         if row.cents > 0:
-            for place, given in enumerate(basket.less):
-                if (given.code, given.cents) == (row.code, -row.cents):
-                    del basket.less[place]
-                    return
-            raise NotPlannedError(f"line {row.line} voids a reduction that is not there")
+            given = next((less for less in basket.less if (less.code, less.cents) == (row.code, -row.cents)), None)
+            if given is not None:
+                basket.less.remove(given)
+            return given is not None
         if row.milli < -MOST_PIECES * 1000 and not row.weighed:
-            return  # what was refused need not be voided
-        found = why.voided(basket_rows(basket), row)
-        if found is None:
-            raise NotPlannedError(f"line {row.line} voids what is not there")
-        good = basket.goods[found]
+            return True  # what was refused need not be voided
+        place = why.voided(_left(basket), row)
+        if place is None:
+            return self._void_with_special(basket, row)
+        good = basket.goods[place]
         if why.keyed_whole(good.row) or good.milli == -row.milli:
             good.gone = True
-            basket.acts.append(Void(found))
-            return
+            basket.acts.append(Void(place))
+            return True
         good.milli += row.milli
         good.cents = half_up(Fraction(good.row.unit_cents * good.milli, 1000))
-        basket.acts.append(Change(found, good.milli))
+        basket.acts.append(Change(place, good.milli))
+        return True
+
+    def _void_with_special(self, basket: _Basket, row: LogLine) -> bool:
+        """A void at the price after a member special: the goods and their special go together."""
+        for place, good in enumerate(basket.goods):
+            for less in basket.less:
+                same = good.row.code == less.code == row.code and not good.gone and good.milli == -row.milli
+                if same and good.cents + less.cents == -row.cents:
+                    good.gone = True
+                    basket.less.remove(less)
+                    basket.acts.append(Void(place))
+                    return True
+        return False
 
 
-def basket_rows(basket: _Basket) -> list[tuple[LogLine, int]]:
+def _left(basket: _Basket) -> list[tuple[LogLine, int]]:
     """The lines as a void sees them: each with what is left of it, nothing where it is gone."""
-    return [(good.row, 0 if good.gone else good.milli) for good in basket.goods]
+    return [
+        (good.row, 0 if good.gone else good.row.milli if why.keyed_whole(good.row) else good.milli)
+        for good in basket.goods
+    ]
 
 
 def _place(basket: _Basket, row: LogLine) -> None:
@@ -224,8 +261,7 @@ def _place(basket: _Basket, row: LogLine) -> None:
             good.off += part
             left -= part
             basket.acts.append(Cut(basket.goods.index(good), part, row.name or "reduction"))
-    if left:
-        raise NotPlannedError(f"line {row.line}: nothing to take {left} cents of “{row.name}” from")
+    basket.unplaced += left
 
 
 def _figures(basket: _Basket, less: int, tax: int, total: int, paid: tuple[Paid, ...]) -> Figures:
@@ -244,16 +280,19 @@ class _Planner:
         self._printed = why.tax_cents(rows) if any(r.name == why.BENEFITS for r in case.reasons) else None
         self._front: list[tuple[tuple[str, str], int]] = []  # what pays before the source's own tenders
         self._covers: dict[str, dict[str, int]] = {}
+        self._slack = why.roundings(rows)
+        if short := why.unplaced(rows):  # percent and tax that the source took off with a credit
+            self._slack += 1 + short * (self._share + 11) // 100
 
     def settle(self) -> None:
         """Fill the case: slips, our figures, and what each reason covers."""
         self._check_source()
-        total, less, tax, after, sale_acts = self._sale()
         back_total, back_less, back_tax, back_acts = self._refund()
+        total, less, tax, after, sale_acts = self._sale(back_tax)
         bought = min(total, back_total)
         if bought:
             self._front.insert(0, (REFUND, bought))
-        paid, over = self._pay(total) if self._sold.standing() else ((), 0)
+        paid, over = self._pay(total)
         change = sum(one.change for one in paid)
         own = sum(one.amount for one in paid if (one.means, one.reference) not in (REFUND, DEPOSIT, VOUCHER))
         repaid = back_total - bought
@@ -308,23 +347,23 @@ class _Planner:
             acts.append(Tax(self._share, printed))
         return acts
 
-    def _sale(self) -> tuple[int, int, int, int, tuple[Act, ...]]:
+    def _sale(self, back_tax: int) -> tuple[int, int, int, int, tuple[Act, ...]]:
         basket = self._sold
         less, tax = self._sums(basket)
         if self._printed is not None:
-            tax = self._printed
-        acts = self._acts(basket, less, tax, self._printed)
-        room, voucher = basket.base() - less, 0
+            tax = self._printed + back_tax
+        acts = self._acts(basket, less, tax, None if self._printed is None else tax)
+        room = basket.base() - less
         for cents, name in list(basket.after):
             if cents <= room:
                 acts.append(Cut(-1, cents, name or "reduction"))
                 room -= cents
             else:
                 basket.after.remove((cents, name))
-                voucher += cents
+                basket.unplaced += cents
         after = sum(cents for cents, _ in basket.after)
         total = sum(good.net for good in basket.standing()) - less + tax - after
-        for kind, cents, reason in ((DEPOSIT, basket.deposit, why.DEPOSIT), (VOUCHER, voucher, why.VOUCHER)):
+        for kind, cents, reason in ((DEPOSIT, basket.deposit, why.DEPOSIT), (VOUCHER, basket.unplaced, why.VOUCHER)):
             if cents:
                 self._front.append((kind, cents))
                 self._cover(reason, goods=-cents, total=-cents)
@@ -361,14 +400,16 @@ class _Planner:
     def _pay(self, total: int) -> tuple[tuple[Paid, ...], int]:
         """(tenders, what was paid by other means than cash and came back in cash)."""
         left, over, paid = total, 0, []
+        if not self._sold.standing():
+            if front := sum(cents for _, cents in self._front):
+                self._cover(why.PAID_OUT, paid=-front)
+            return (), 0
         given = [(*kind, cents) for kind, cents in self._front]
         given += [(MEANS[row.sub], row.sub, -row.cents) for row in self._kept_tenders()]
         for place, (means, reference, cents) in enumerate(given):
             own = place >= len(self._front)
-            if own and place == len(given) - 1 and means != "cash":
-                cents = max(cents, left)  # a half cent that we round up
-            if own and means == "cash" and place == len(given) - 1:
-                cents = max(cents, left)
+            if own and place == len(given) - 1 and left - cents <= self._slack:
+                cents = max(cents, left)  # a rounding of ours upwards: it pays a cent more
             part = min(left, cents)
             if not part:
                 over += cents if own else 0
@@ -382,7 +423,7 @@ class _Planner:
             left -= part
         if left or not paid:
             paid.append(Paid("cash", "CA", left, left))
-        return tuple(paid), over
+        return tuple(paid), over if over > self._slack else 0
 
     def _kept_tenders(self) -> list[LogLine]:
         """What was paid with and stood: a voided tender goes with its void."""
@@ -413,11 +454,23 @@ class _Planner:
                 raise NotPlannedError(f"{name}: not so in the source")
         names += [name for name in self._covers if name not in names]
         self._case.reasons = [Reason(name, self._covers.get(name, {})) for name in names]
+        self._cover_rounding(names)
+
+    def _cover_rounding(self, names: Sequence[str]) -> None:
+        """What is left must be roundings that the source shows, or what follows for tax from a credit that pays."""
         left = uncovered(self._case)
-        events = why.halves(self._rows)
-        if left and events and all(abs(cents) <= events + 1 for cents in left.values()):
+        if not left:
+            return
+        if any(abs(cents) > self._slack for cents in left.values()):
+            return
+        for name in (why.VOUCHER, why.BELOW_CENT, why.MIXED):
+            if name in names and not why.halves(self._rows):
+                self._case.reasons = [
+                    replace(reason, covers={f: reason.covers.get(f, 0) + left.get(f, 0) for f in FIGURES})
+                    if reason.name == name
+                    else reason
+                    for reason in self._case.reasons
+                ]
+                return
+        if why.halves(self._rows):
             self._case.reasons.append(Reason(why.HALF, left))
-        elif left and why.MIXED in names and all(abs(cents) <= 1 for cents in left.values()):
-            self._case.reasons = [
-                replace(reason, covers=left) if reason.name == why.MIXED else reason for reason in self._case.reasons
-            ]

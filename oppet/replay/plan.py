@@ -19,6 +19,7 @@ from oppet.goods.codes import read as read_code
 
 __all__ = [
     "ABANDONED",
+    "ALWAYS",
     "FIGURES",
     "ORIGINAL",
     "RETURN",

@@ -7,6 +7,7 @@ can never swallow a mistake of ours. Also here: what the source's own arithmetic
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -25,6 +26,7 @@ TEST = "till test"
 HEADLESS = "the beginning is missing in the source"
 TORN = "a line is missing in the source"
 UNPAID = "never paid in the source"
+STRAY_VOID = "a void of what was not sold"
 CHEQUE_CASHED = "a cheque changed into cash, nothing sold"
 NOTHING = "nothing was sold"
 TWICE = "closing lines written twice"
@@ -47,6 +49,7 @@ CLASSES: Final[Mapping[str, str]] = {
     HEADLESS: "The number of its first line is not 1: a cut of the source. Nothing can be sold.",
     TORN: "Its line numbers have a gap: the source left a broken line out. The goods that are there are given up.",
     UNPAID: "Goods and no tender, booked by the office at night. A Swedish till registers nothing unpaid: given up here.",
+    STRAY_VOID: "More of an article was voided than sold. Here a void takes off a line that is there; given up.",
     CHEQUE_CASHED: "A tender and the same amount in change, no goods. A till here gives no money for money.",
     NOTHING: "No goods on it: a drawer opened, a log-in, a receipt begun and left. There is nothing to register.",
     TWICE: "Discount and tax were written a second time after the receipt was paid. The first are replayed.",
@@ -54,8 +57,8 @@ CLASSES: Final[Mapping[str, str]] = {
     MIXED: "A receipt is a sale or a return here, never both (SKVFS 2014:9): two receipts, each rounded by itself.",
     REFUND: "The source does not say of what. A return needs its original here: one like it is sold just before.",
     DEPOSIT: "A negative line of goods is impossible here: deposits come back as a voucher that pays.",
-    PAID_OUT: "Deposits above what was bought were paid out; here a voucher pays no more than is owed, and stays whole.",
-    VOUCHER: "A bag or coupon credit on a basket with nothing to take it off: it pays instead of lowering the total.",
+    PAID_OUT: "Deposits or credits above what was bought were paid out; here a voucher pays no more than is owed.",
+    VOUCHER: "A credit with no goods of its tax class to take it off: it pays instead of lowering total and tax.",
     CASH_BACK: "More was paid by cheque or card than was owed, and cash came back. Here only cash gives change.",
     TENDER_VOIDED: "Taken and voided before the end; both are left out here.",
     BENEFITS: "Benefits money frees goods from tax by a rule of its own; the profile takes the tax as it was printed.",
@@ -125,6 +128,24 @@ def voided(lines: Sequence[tuple[LogLine, int]], row: LogLine) -> int | None:
 
 def stands(lines: Sequence[tuple[LogLine, int]], row: LogLine) -> bool:
     return voided(lines, row) is not None
+
+
+def without_voided_refunds(rows: Rows) -> list[LogLine]:
+    """The rows without refunds that were voided, and their voids."""
+    kept: list[LogLine] = []
+    for row in rows:
+        if row.status == "V" and row.milli > 0 and row.unit_cents > 0:
+            of = next((k for k in kept if k.status == "R" and (k.code, k.milli) == (row.code, -row.milli)), None)
+            if of is not None:
+                kept.remove(of)
+                continue
+        kept.append(row)
+    return kept
+
+
+def refunded(row: LogLine) -> bool:
+    """Goods coming back; a deposit that is taken back again is sold."""
+    return row.status == "R" and row.cents < 0
 
 
 # --- the source's own sums
@@ -198,6 +219,14 @@ def halves(rows: Rows) -> int:
     return lines + half_down(exact_less(once), less_cents(once)) + half_down(exact_tax(once), tax_cents(once))
 
 
+def roundings(rows: Rows) -> int:
+    """The most cents by which roundings of the source and ours may part: one each, and one where halves add up."""
+    once = closed_once(rows)
+    below = sum(counts(row) and below_cent(row) for row in once)
+    events = halves(once) + below
+    return (events + 1 if events else 0) + _mixed(once)
+
+
 # --- the classes
 
 
@@ -221,8 +250,25 @@ def _unpaid(rows: Rows) -> bool:
     return any(map(counts, rows)) and not tenders(rows) and sum_cents(rows) > 0
 
 
+def _stray_void(rows: Rows) -> bool:
+    left: dict[str, int] = defaultdict(int)
+    for row in rows:
+        if counts(row) and row.status in ("", "V") and row.cents * row.milli > 0:
+            left[row.code] += row.milli
+    return any(milli < 0 for milli in left.values()) and any(row.status == "V" for row in rows)
+
+
 def _cheque_cashed(rows: Rows) -> bool:
     return not any(map(counts, rows)) and bool(tenders(rows)) and sum_cents(rows) == 0
+
+
+def nothing(rows: Rows) -> bool:
+    """No goods, or every line of them voided."""
+    left: dict[str, int] = defaultdict(int)
+    for row in rows:
+        if counts(row):
+            left[row.code] += row.cents
+    return not any(left.values())
 
 
 def _twice(rows: Rows) -> bool:
@@ -230,11 +276,35 @@ def _twice(rows: Rows) -> bool:
 
 
 def _refund(rows: Rows) -> bool:
-    return any(row.status == "R" for row in rows)
+    return any(map(refunded, without_voided_refunds(rows)))
 
 
 def _mixed(rows: Rows) -> bool:
-    return _refund(rows) and any(counts(row) and row.status != "R" for row in rows)
+    return _refund(rows) and any(counts(row) and not refunded(row) for row in without_voided_refunds(rows))
+
+
+def unplaced(rows: Rows) -> int:
+    """What of the reductions no goods can carry, in cents: more off a tax class, or off the basket, than is in it."""
+    sold = [row for row in without_voided_refunds(rows) if counts(row) and not refunded(row) and not deposit_back(row)]
+    of_class: dict[int, int] = defaultdict(int)
+    for row in sold:
+        if row.discountable:
+            of_class[row.tax] += row.cents
+    short = sum(-cents for cents in of_class.values() if cents < 0)
+    base = sum(cents for cents in of_class.values() if cents > 0)
+    room = base - half_up(Fraction(base * percent(rows), 100))
+    for row in sold:
+        if row.cents < 0 and not on_goods(row) and not _voids(row):
+            short, room = (short, room + row.cents) if -row.cents <= room else (short - row.cents, room)
+    return short
+
+
+def _voids(row: LogLine) -> bool:
+    return row.status == "V" or row.milli < 0
+
+
+def _voucher(rows: Rows) -> bool:
+    return unplaced(rows) > 0
 
 
 def _deposit(rows: Rows) -> bool:
@@ -242,10 +312,10 @@ def _deposit(rows: Rows) -> bool:
 
 
 def _cash_back(rows: Rows) -> bool:
-    if _refund(rows) or not any(map(counts, rows)) or source_figures(rows)["total"] < 0:
+    if not any(map(counts, rows)) or source_figures(rows)["total"] < 0:
         return False
     cash = -sum(row.cents for row in tenders(rows) if row.sub == "CA")
-    return change_cents(rows) > cash
+    return change_cents(rows) > cash and change_cents(rows) > 0
 
 
 def _tender_voided(rows: Rows) -> bool:
@@ -281,6 +351,7 @@ NEVER_SOLD: Final[tuple[tuple[str, Test], ...]] = (
     (HEADLESS, _headless),
     (TORN, _torn),
     (UNPAID, _unpaid),
+    (STRAY_VOID, _stray_void),
     (CHEQUE_CASHED, _cheque_cashed),
 )
 # It is sold, and these are told with it; the figures they cover are worked out where the receipt is planned.
@@ -289,6 +360,7 @@ ALONGSIDE: Final[tuple[tuple[str, Test], ...]] = (
     (MIXED, _mixed),
     (REFUND, _refund),
     (DEPOSIT, _deposit),
+    (VOUCHER, _voucher),
     (CASH_BACK, _cash_back),
     (TENDER_VOIDED, _tender_voided),
     (BENEFITS, _benefits),
