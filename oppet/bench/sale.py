@@ -62,7 +62,7 @@ def _group_sizes(journal: JournalFile, till: Till, codes: list[str]) -> list[int
 
     journal.append = counting  # type: ignore[method-assign]
     _sell(till, codes)
-    del journal.append  # type: ignore[attr-defined]
+    del journal.append
     return sizes
 
 

@@ -8,17 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from oppet.base.canonical import digest
 from oppet.base.signing import Signer
 from oppet.bench.assortment import ARTICLES, PROMOTIONS, filled_up
 from oppet.bench.in_process import InstantUnit, NoPaper
 from oppet.drivers import files
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.journal_file import JournalFile
-from oppet.fiscal.electronic import pack_to_print
+from oppet.fiscal.electronic import pack, pack_to_print
 from oppet.goods.assortment import merge
 from oppet.goods.catalogue import Catalogue
-from oppet.journal.entry import Entry
 from oppet.journal.kinds import EpochOpened, Original, Receipt
 from oppet.sale.rights import Staff
 from oppet.till.desk import Rules
@@ -66,9 +64,9 @@ def open_for_bench(folder: Path, catalogue: Catalogue, unit: InstantUnit | None 
     journal = JournalFile.create(folder / "bench.journal", "B1", 1)
     unit = unit or InstantUnit("BENCH0001")
 
-    def code(receipt: Receipt, entry: Entry) -> str:
-        said = digest(journal.raw(entry.seq))
-        return pack_to_print(receipt, entry.till, entry.epoch, entry.seq, entry.time, said, signer)
+    def code(receipt: Receipt, seq: int, time: str, *, electronic: bool) -> str:
+        make = pack if electronic else pack_to_print
+        return make(receipt, journal.till, journal.epoch, seq, time, journal.digest_at(seq), signer)
 
     ports = Ports(journal, signer, SystemClock(), [unit], [NoPaper()], catalogue, "bench")
     till = Till(ports, Rules(disk_least_mb=0), str, code, no_codes)

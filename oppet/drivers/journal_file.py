@@ -219,6 +219,10 @@ class JournalFile:
             raise KeyError(seq)
         return bytes(data)
 
+    def digest_at(self, seq: int) -> str:
+        """The digest of entry `seq`. Raises KeyError."""
+        return self.head.digest if seq == self.head.seq else digest(self.raw(seq))
+
     def save_view(self, name: str, seq: int, digest: str, data: bytes) -> None:
         """Keep what was derived from the entries up to `seq`; it can be thrown away."""
         db = self._open_db()

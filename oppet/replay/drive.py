@@ -11,16 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from oppet.base.canonical import digest
 from oppet.base.clock import local_day
 from oppet.base.errors import OppetError
 from oppet.base.signing import Signer
 from oppet.bench.in_process import InstantUnit, NoPaper
 from oppet.drivers.journal_file import JournalFile
-from oppet.fiscal.electronic import pack_to_print
+from oppet.fiscal.electronic import pack, pack_to_print
 from oppet.goods.article import Article
 from oppet.goods.catalogue import Catalogue
-from oppet.journal.entry import Entry, body_of
+from oppet.journal.entry import body_of
 from oppet.journal.kinds import EpochOpened, Original, Receipt, SaleAbandoned
 from oppet.replay.plan import (
     ABANDONED,
@@ -112,9 +111,9 @@ class Lane:
         if catalogue.rejected:
             raise AssertionError(catalogue.rejected[:3])
 
-        def code(receipt: Receipt, entry: Entry) -> str:
-            said = digest(self.journal.raw(entry.seq))
-            return pack_to_print(receipt, entry.till, entry.epoch, entry.seq, entry.time, said, signer)
+        def code(receipt: Receipt, seq: int, time: str, *, electronic: bool) -> str:
+            make = pack if electronic else pack_to_print
+            return make(receipt, self.journal.till, self.journal.epoch, seq, time, self.journal.digest_at(seq), signer)
 
         ports = Ports(self.journal, signer, self.clock, [self.unit], [self.paper], catalogue, "replay")
         rules = Rules(LIMITS, disk_least_mb=0)
@@ -180,8 +179,8 @@ class Lane:
         if not number:
             self._clear()
             return f"{outcome.left_ore} are left to pay"
-        entry = self.till.desk.receipt_entry(NORMAL, number)
-        receipt = body_of(entry) if entry is not None else None
+        filed = self.till.desk.filed(NORMAL, number)
+        receipt = filed.body if filed is not None else None
         assert isinstance(receipt, Receipt), "a receipt's number holds no receipt"
         self.sums.receipts += 1
         self.sums.lines += len(receipt.lines)

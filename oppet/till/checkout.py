@@ -30,7 +30,6 @@ from oppet.fiscal.unit import (
     next_action,
     step,
 )
-from oppet.journal.entry import body_of
 from oppet.journal.kinds import (
     Body,
     CodeUnknown,
@@ -337,8 +336,8 @@ class Checkout:
         desk = self._desk
         desk.ready()
         desk.staff()
-        entry = desk.receipt_entry(NORMAL, number) if 0 < number < MOST_NUMBER else None
-        receipt = body_of(entry) if entry is not None else None
+        filed = desk.filed(NORMAL, number) if 0 < number < MOST_NUMBER else None
+        receipt = filed.body if filed is not None else None
         if not isinstance(receipt, Receipt):
             raise NoReceiptError(number=number)
         if number in desk.state.copied:
@@ -392,8 +391,8 @@ class Checkout:
         return self._drive(registration, what)
 
     def _copy_in_flight(self, copied: int) -> Receipt:
-        entry = self._desk.receipt_entry(NORMAL, copied)
-        receipt = body_of(entry) if entry is not None else None
+        filed = self._desk.filed(NORMAL, copied)
+        receipt = filed.body if filed is not None else None
         assert isinstance(receipt, Receipt), "a copy of a receipt that is not there"
         return receipt
 

@@ -8,6 +8,7 @@ does what a restart does.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import msgspec
 
@@ -16,8 +17,24 @@ from oppet.base.errors import UnavailableError
 from oppet.base.words import N_
 from oppet.fiscal.paths import ReceiptPath, first_ready
 from oppet.goods.promotions import PromotionBook
-from oppet.journal.entry import Entry, body_of
-from oppet.journal.kinds import Body, CaseOpened, ClockDoubted, EpochOpened, Fact, TimeConfirmed
+from oppet.journal.entry import body_of
+from oppet.journal.kinds import (
+    Body,
+    CaseOpened,
+    ClockDoubted,
+    CopyMade,
+    DiscountGiven,
+    DiscountWithdrawn,
+    EpochOpened,
+    Fact,
+    LineAdded,
+    LineChanged,
+    LineVoided,
+    MemberShown,
+    Receipt,
+    TenderReversed,
+    TimeConfirmed,
+)
 from oppet.sale.basket import Basket
 from oppet.sale.errors import NoSuchSaleError
 from oppet.sale.price import Priced, price
@@ -31,10 +48,10 @@ from oppet.till.errors import (
     OutageOpenError,
 )
 from oppet.till.ports import Ports
-from oppet.till.state import State
+from oppet.till.state import COPY, NORMAL, TRAINING, State
 from oppet.till.timekeeping import STEP_MS, Timekeeper
 
-__all__ = ["VIEW", "Desk", "Rules"]
+__all__ = ["VIEW", "Desk", "Filed", "Rules"]
 
 VIEW = "state-2"  # the name of the snapshot; a new shape of State takes a new name, and the old one is replayed
 
@@ -54,6 +71,27 @@ class Rules(msgspec.Struct, frozen=True):
     views_every: int = 20_000  # entries between two snapshots of the state
 
 
+# What changes a basket's price; between two of these it is reckoned once.
+REPRICED = frozenset(
+    {LineAdded, LineChanged, LineVoided, DiscountGiven, DiscountWithdrawn, MemberShown, TenderReversed, Receipt}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A receipt or copy as the journal holds it."""
+
+    seq: int
+    time: str
+    body: Receipt | CopyMade
+
+    def is_called(self, series: str, number: int) -> bool:
+        """Whether this is number `number` of `series`."""
+        if isinstance(self.body, CopyMade):
+            return (series, number) == (COPY, self.body.copy)
+        return (series, number) == (TRAINING if self.body.kind == TRAINING else NORMAL, self.body.number)
+
+
 class Desk:
     def __init__(self, ports: Ports, rules: Rules) -> None:
         self.ports = ports
@@ -62,6 +100,7 @@ class Desk:
         self.state = State()
         self._viewed = 0
         self._priced: tuple[int, str, Priced] | None = None
+        self._fresh: Filed | None = None  # the last receipt written, about to be printed
         self._last = 0  # the moment of the last entry
         self._doubt_told = False
         self._cut_off = False
@@ -87,7 +126,7 @@ class Desk:
         for entry in journal.read(self.state.seq + 1):
             self.state.apply(entry.seq, entry.time, body_of(entry))
         self._last = parse_utc(self.state.time) if self.state.time else 0
-        self._priced = None
+        self._priced = self._fresh = None
 
     def mend(self) -> None:
         """After a write that failed: read the journal again and start from what it says. Raises UnavailableError."""
@@ -104,7 +143,10 @@ class Desk:
         self._last, time = instant, utc_text(instant)
         for seq, body in written:
             self.state.apply(seq, time, body)
-        self._priced = None
+            if type(body) is Receipt or type(body) is CopyMade:
+                self._fresh = Filed(seq, time, body)
+        if any(type(body) in REPRICED for body in bodies):
+            self._priced = None
         if self.state.seq - self._viewed >= self.rules.views_every:
             self.save()
 
@@ -225,10 +267,11 @@ class Desk:
 
     def priced(self, basket: Basket) -> Priced:
         """What the basket costs now; kept until the next entry or the next minute."""
-        when = self.when()
-        if self._priced is None or self._priced[:2] != (basket.sale, when):
-            self._priced = (basket.sale, when, price(basket, self.offers, when))
-        return self._priced[2]
+        when = "" if basket.offers is not None else self.when()  # once money is taken the hour no longer matters
+        kept = self._priced
+        if kept is None or kept[0] != basket.sale or (when and kept[1] != when):
+            self._priced = kept = (basket.sale, when, price(basket, self.offers, when))
+        return kept[2]
 
     def today(self) -> str:
         return self.when()[:10]
@@ -238,10 +281,16 @@ class Desk:
         number = self.state.numbers.get("case", 0) + 1
         return CaseOpened(number, about, sale, amount_ore, tuple(Fact(name, value) for name, value in facts.items()))
 
-    def receipt_entry(self, series: str, number: int) -> Entry | None:
-        """The entry that holds a receipt or copy of this till, or None."""
+    def filed(self, series: str, number: int) -> Filed | None:
+        """Where a receipt or copy of this till stands in the journal, or None."""
+        if self._fresh is not None and self._fresh.is_called(series, number):
+            return self._fresh
         seq = self.ports.journal.find_receipt(series, number)
-        return next(iter(self.ports.journal.read(seq, seq)), None) if seq is not None else None
+        entry = next(iter(self.ports.journal.read(seq, seq)), None) if seq is not None else None
+        body = body_of(entry) if entry is not None else None
+        if entry is None or not isinstance(body, Receipt | CopyMade):
+            return None
+        return Filed(entry.seq, entry.time, body)
 
     def save(self) -> None:
         """Keep a snapshot of the state so that the next start is quick. A failure costs time, never a sale."""

@@ -11,7 +11,6 @@ from pathlib import Path
 import uvicorn
 
 from oppet import __version__
-from oppet.base.canonical import digest
 from oppet.base.signing import Signer, Verifier
 from oppet.drivers import files
 from oppet.drivers.clock import SystemClock
@@ -21,12 +20,11 @@ from oppet.drivers.journal_file import JournalFile
 from oppet.drivers.keys import load_key, make_key
 from oppet.drivers.pins import ArgonPins
 from oppet.drivers.printer import FilePrinter, NetworkPrinter, ScreenPrinter, SerialPrinter
-from oppet.fiscal.electronic import pack, unpack
+from oppet.fiscal.electronic import pack, pack_to_print, unpack
 from oppet.fiscal.paths import ReceiptPath
 from oppet.fiscal.unit import ControlUnit
 from oppet.goods.assortment import merge
 from oppet.goods.catalogue import Catalogue, decode
-from oppet.journal.entry import Entry
 from oppet.journal.kinds import EpochOpened, Original, Receipt
 from oppet.till.errors import NoReceiptError, SettingsError
 from oppet.till.ports import Ports
@@ -130,8 +128,9 @@ def _assembled(
         paths.append(ScreenPrinter("electronic", "electronic"))
     ports = Ports(journal, signer, SystemClock(), units, paths, catalogue, files.installation(key))
 
-    def code_for(receipt: Receipt, entry: Entry) -> str:
-        return pack(receipt, entry.till, entry.epoch, entry.seq, entry.time, digest(journal.raw(entry.seq)), signer)
+    def code_for(receipt: Receipt, seq: int, time: str, *, electronic: bool) -> str:
+        make = pack if electronic else pack_to_print
+        return make(receipt, journal.till, journal.epoch, seq, time, journal.digest_at(seq), signer)
 
     def by_code(code: str) -> tuple[Original, Receipt]:
         found = unpack(code, lambda till, epoch: _verifier(ports, till, epoch))

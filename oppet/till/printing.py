@@ -13,7 +13,6 @@ from oppet.fiscal.paper import copy_paper, electronic_paper, printed_again, rece
 from oppet.fiscal.paths import ReceiptPath
 from oppet.fiscal.report_paper import report_paper
 from oppet.fiscal.sheet import Paper, Say
-from oppet.journal.entry import Entry, body_of
 from oppet.journal.kinds import CopyMade, Receipt, ReceiptPrinted, ReportMade
 from oppet.till.desk import Desk
 from oppet.till.state import COPY, NORMAL, TRAINING, Unprinted
@@ -22,9 +21,12 @@ __all__ = ["Coder", "Printing"]
 
 
 class Coder(Protocol):
-    """Makes the signed code of a receipt: what its QR holds (`fiscal/electronic.py`)."""
+    """Makes the signed code of the receipt in entry `seq`: what its QR holds (`fiscal/electronic.py`).
 
-    def __call__(self, receipt: Receipt, entry: Entry) -> str: ...
+    On a screen it always is the whole receipt; on paper only where it fits.
+    """
+
+    def __call__(self, receipt: Receipt, seq: int, time: str, *, electronic: bool) -> str: ...
 
 
 class Printing:
@@ -69,19 +71,17 @@ class Printing:
 
     def paper(self, which: Unprinted, *, electronic: bool = False) -> Paper:
         """The sheet of a receipt or copy of this till. The caller owes a number that is in the journal."""
-        entry = self._desk.receipt_entry(which.series, which.number)
-        assert entry is not None, f"no {which.series} {which.number} in the journal"
-        body = body_of(entry)
+        filed = self._desk.filed(which.series, which.number)
+        assert filed is not None, f"no {which.series} {which.number} in the journal"
+        body = filed.body
         if isinstance(body, CopyMade):
-            original = self._desk.receipt_entry(NORMAL, body.number)
+            original = self._desk.filed(NORMAL, body.number)
             assert original is not None, "a copy of nothing"
-            receipt = body_of(original)
-            assert isinstance(receipt, Receipt), "a copy of no receipt"
-            return copy_paper(receipt, original.time, body, entry.time, self._say)
-        assert isinstance(body, Receipt), "a receipt's place holds no receipt"
-        code = self._code(body, entry) if which.series == NORMAL else ""
+            assert isinstance(original.body, Receipt), "a copy of no receipt"
+            return copy_paper(original.body, original.time, body, filed.time, self._say)
+        code = self._code(body, filed.seq, filed.time, electronic=electronic) if which.series == NORMAL else ""
         make = electronic_paper if electronic else receipt_paper
-        return make(body, entry.time, self._say, code)
+        return make(body, filed.time, self._say, code)
 
     def report(self, made: ReportMade, time: str) -> None:
         """Print an X or Z if a printer is there: the journal holds it all the same, so nothing waits for paper

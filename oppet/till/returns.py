@@ -11,7 +11,6 @@ from typing import Protocol
 
 from oppet.base.money import thousandths
 from oppet.base.words import N_
-from oppet.journal.entry import body_of
 from oppet.journal.kinds import LineAdded, Original, Receipt, ReceiptLine, SaleOpened
 from oppet.sale import basket as baskets
 from oppet.sale.basket import MOST_LINES, Basket
@@ -96,8 +95,8 @@ class Returns:
         return original, receipt
 
     def _own(self, number: int) -> Receipt:
-        entry = self._desk.receipt_entry(NORMAL, number)
-        receipt = body_of(entry) if entry is not None else None
+        filed = self._desk.filed(NORMAL, number)
+        receipt = filed.body if filed is not None else None
         if not isinstance(receipt, Receipt):
             raise NoReceiptError(number=number)
         return receipt

@@ -77,15 +77,17 @@ class Selling:
         """
         desk = self._desk
         desk.ready()
-        scanned = codes.read(text, desk.today())
-        return self._add(desk.ports.catalogue.find(scanned), scanned, quantity_milli)
+        when = desk.when()
+        scanned = codes.read(text, when[:10])
+        return self._add(desk.ports.catalogue.find(scanned), scanned, quantity_milli, when)
 
     def pick(self, number: str, quantity_milli: int | None = None) -> LineAdded:
         """Add an article chosen by quick key or search. Raises UnknownArticleError and what `scan` raises."""
         self._desk.ready()
-        return self._add(self._desk.ports.catalogue.article(number), None, quantity_milli)
+        article = self._desk.ports.catalogue.article(number)
+        return self._add(article, None, quantity_milli, self._desk.when())
 
-    def _add(self, article: Article, scanned: Scanned | None, quantity_milli: int | None) -> LineAdded:
+    def _add(self, article: Article, scanned: Scanned | None, quantity_milli: int | None, when: str) -> LineAdded:
         desk = self._desk
         basket = desk.state.baskets.get(desk.state.current)
         if basket is None:
@@ -101,7 +103,7 @@ class Selling:
         number = basket.last_line + 1 if basket is not None else 1
         self.notice = None
         try:
-            bodies = self._lines(article, scanned, quantity_milli, sale, number)
+            bodies = self._lines(article, scanned, quantity_milli, sale, number, when)
         except (ExpiredError, RecalledError, NoPriceError) as refused:
             code = clip(scanned.raw if scanned is not None else article.number)
             desk.write(ScanRefused(basket.sale if basket is not None else 0, code, type(refused).__name__), sign=False)
@@ -111,10 +113,9 @@ class Selling:
         return bodies[0]
 
     def _lines(
-        self, article: Article, scanned: Scanned | None, quantity_milli: int | None, sale: int, number: int
+        self, article: Article, scanned: Scanned | None, quantity_milli: int | None, sale: int, number: int, when: str
     ) -> list[LineAdded]:
         desk = self._desk
-        when = desk.when()
         mark_down = self.notice = self._judge(article, scanned, when)
         price = price_at(article, when)
         quantity = _quantity(article, scanned, quantity_milli)

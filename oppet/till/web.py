@@ -252,7 +252,7 @@ def receipt(request: Asked, counter: Desk, series: FromPath[str], name: FromPath
     with counter.lock:
         if not is_mine(request, counter):
             raise PermissionDeniedException("sign in first")
-        if counter.till.desk.receipt_entry(series, int(number)) is None:
+        if counter.till.desk.filed(series, int(number)) is None:
             raise NotFoundException
         paper = counter.till.printing.paper(Unprinted(series, int(number)))
     if form == "pdf":

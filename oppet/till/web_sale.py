@@ -252,9 +252,9 @@ def copy(counter: Counter, form: Form, _: Staff | None) -> None:
 
 def show_receipt(counter: Counter, form: Form, _: Staff | None) -> None:
     """An older receipt on screen, by its number."""
-    entry = counter.till.desk.receipt_entry("normal", form.whole("number"))
+    filed = counter.till.desk.filed("normal", form.whole("number"))
     last = counter.till.desk.state.last_receipt
-    if entry is None or last is None:
+    if filed is None or last is None:
         counter.desktop.message = Message("refused", counter.say(N_("There is no such receipt at this till.")))
         return
     counter.desktop.shown = type(last)("normal", form.whole("number"))

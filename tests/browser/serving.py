@@ -16,10 +16,9 @@ import uvicorn
 from oppet.base.canonical import digest
 from oppet.base.signing import Signer, Verifier
 from oppet.drivers.printer import ScreenPrinter
-from oppet.fiscal.electronic import pack, unpack
+from oppet.fiscal.electronic import pack, pack_to_print, unpack
 from oppet.goods.assortment import merge
 from oppet.goods.catalogue import Catalogue, decode
-from oppet.journal.entry import Entry
 from oppet.journal.kinds import Original, Receipt
 from oppet.till.desk import Rules
 from oppet.till.staff import Member, StaffList
@@ -86,8 +85,9 @@ def served(folder: Path, catalogue: Catalogue | None = None) -> Iterator[ServedT
     journal, signer = world.journal, Signer(SECRET)
     assert journal is not None
 
-    def code_for(receipt: Receipt, entry: Entry) -> str:
-        return pack(receipt, entry.till, entry.epoch, entry.seq, entry.time, digest(journal.raw(entry.seq)), signer)
+    def code_for(receipt: Receipt, seq: int, time: str, *, electronic: bool) -> str:
+        make = pack if electronic else pack_to_print
+        return make(receipt, journal.till, journal.epoch, seq, time, journal.digest_at(seq), signer)
 
     def by_code(code: str) -> tuple[Original, Receipt]:
         found = unpack(code, lambda _till, _epoch: Verifier(signer.public))

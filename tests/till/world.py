@@ -205,8 +205,8 @@ class World:
         return [body for _, body in self.entries() if type(body) is kind]
 
 
-def code_of(receipt: Receipt, entry: Entry) -> str:
-    return f"OPPET:{entry.till}:{receipt.number}"
+def code_of(receipt: Receipt, seq: int, time: str, *, electronic: bool) -> str:
+    return f"OPPET:K3:{receipt.number}"
 
 
 def a_till(folder: Path, **more: object) -> tuple[Till, World]:

@@ -201,7 +201,7 @@
     }
     const list = byId("lines");
     if (list) {
-      if (list.childElementCount > count || byId("message").childElementCount) list.scrollTop = list.scrollHeight;
+      if (list.childElementCount > count || byId("message").childElementCount) { list.scrollTop = list.scrollHeight; if (list.lastElementChild) list.lastElementChild.scrollIntoView({ block: "nearest" }); }
       count = list.childElementCount;
     }
     if (asked || !scan) return;

@@ -1,0 +1,126 @@
+"""`oppet bench scan-page`: from the scanner's Enter to the new total in pixels, in Chromium, on a basket of 40 lines.
+
+The page measures itself: from the key event's own time stamp to the first task after the frame that was drawn with the new total. The
+ceiling is the same frame with nothing asked of the till. 100 000 articles, 200 promotions; the real page, program and journal.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any, Final
+
+import uvicorn
+from playwright.sync_api import Page, sync_playwright
+
+from oppet.base.errors import UnavailableError
+from oppet.base.words import N_
+from oppet.bench.measure import conditions, percentiles, result
+from oppet.bench.store import big_assortment, open_for_bench, scratch
+from oppet.goods.catalogue import Catalogue, decode
+from oppet.till.staff import Member, StaffList
+from oppet.till.till import Till
+from oppet.till.web import create_app
+
+__all__ = ["run"]
+
+LINES: Final = 40
+SEED: Final = 4711
+FLAGS: Final = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+# Notes each frame's end: for a scan once the total has been swapped, for the Pause key at once.
+WATCH: Final = """() => {
+  window.took = []; window.bare = [];
+  let began = 0;
+  const after = (list) => requestAnimationFrame(() => { const c = new MessageChannel();
+    c.port1.onmessage = () => list.push(performance.now() - began); c.port2.postMessage(0); });
+  document.addEventListener('keydown', (e) => {
+    if (e.key === 'Enter') began = e.timeStamp;
+    if (e.key === 'Pause') { began = e.timeStamp; document.title = String(began); after(window.bare); } }, true);
+  new MutationObserver(() => after(window.took)).observe(document.getElementById('total'), { childList: true });
+}"""
+
+
+class NoChromiumError(UnavailableError):
+    sentence = N_("This benchmark needs Chromium: install the package chromium.")
+
+
+class _PlainPins:
+    def good(self, digest: str, pin: str) -> bool:
+        return digest == pin
+
+
+def run(scans: int = 400) -> dict[str, Any]:
+    """Measure scans 30 to 50 of a basket again and again. Raises NoChromiumError."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        raise NoChromiumError
+    with scratch() as folder:
+        catalogue = decode(big_assortment())
+        till, journal = open_for_bench(folder, catalogue)
+        with _served(till) as url, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+            page = browser.new_page(viewport={"width": 1280, "height": 800})
+            page.goto(url)
+            page.fill("#who", "1")
+            page.fill("#pin", "1111")
+            page.click("#sign-in .main")
+            page.wait_for_selector("#scan")
+            page.evaluate(WATCH)
+            seconds, bare = _scans(page, till, catalogue, scans)
+            version = browser.version
+            browser.close()
+        journal.close()
+    figures, floor = percentiles("", seconds), percentiles("frame_", bare)
+    return result(
+        "scan-page",
+        {**figures, **floor, "lines": LINES, "articles": len(catalogue), "promotions": len(catalogue.promotions)},
+        {"p50_over_one_frame": round(figures["p50_ms"] / floor["frame_p50_ms"], 2)},
+        conditions(scans=len(seconds), chromium=version, window="1280x800"),
+    )
+
+
+def _scans(page: Page, till: Till, catalogue: Catalogue, scans: int) -> tuple[list[float], list[float]]:
+    chance = Random(SEED)
+    usable = sorted(n for n in catalogue.numbers() if catalogue.article(n).gtins and catalogue.article(n).unit == "st")
+    seconds: list[float] = []
+    while len(seconds) < scans:
+        for place in range(1, LINES + 11):
+            article = catalogue.article(chance.choice(usable))
+            shown = len(page.evaluate("window.took"))
+            page.keyboard.type(article.gtins[0][1:])
+            page.keyboard.press("Enter")
+            page.wait_for_function("n => window.took.length > n", arg=shown)
+            if place >= LINES - 10:
+                seconds.append(page.evaluate("window.took.at(-1)") / 1e3)
+        till.selling.abandon("bench")
+        page.reload()
+        page.evaluate(WATCH)
+    for _ in range(100):
+        page.keyboard.press("Pause")
+        page.wait_for_timeout(7)
+    return seconds[:scans], [ms / 1e3 for ms in page.evaluate("window.bare")]
+
+
+@contextmanager
+def _served(till: Till) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    app = create_app(till, StaffList((Member(1, "manager", "1111"),), _PlainPins()), {f"127.0.0.1:{port}"})
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        server.should_exit = True
+        thread.join(10)
