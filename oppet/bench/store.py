@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -85,6 +86,8 @@ def open_for_bench(folder: Path, catalogue: Catalogue, unit: InstantUnit | None 
             installation="bench",
         )
     )
+    gc.collect()
+    gc.freeze()  # as `oppet till run` does
     till.sign_in(Staff(1, "manager"))
     till.drawer.set_float(100_000)
     return till, journal

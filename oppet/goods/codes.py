@@ -8,6 +8,7 @@ Keeps G1, G2 and G3 of the rules.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, Literal
 
@@ -41,6 +42,7 @@ ELEMENT_SYMBOLS: Final[Mapping[str, str]] = {
     "]J1": "dotcode",
 }
 LINK_SYMBOLS: Final = ("]d1", "]Q1", "]J0")
+_SENT = re.compile(r"[ -~\x1d]+")  # what scanners send: printable ASCII and GS
 
 
 class Measure(Struct, frozen=True):
@@ -89,7 +91,7 @@ def read(text: str, today: str, measures: Mapping[str, Measure] = SWEDISH_MEASUR
     if len(text) > LONGEST_LINK:
         raise CodeTooLongError(length=len(text), longest=LONGEST_CODE)
     code = text.strip(" \t\r\n")  # not strip(): that would eat separators too
-    if not code or not all(" " <= c <= "~" or c == GS for c in code):
+    if _SENT.fullmatch(code) is None:
         raise UnreadableCodeError(code=code)
     if is_link(code):
         return _about(code, "link", facts(from_link(code, code), code, today))

@@ -5,6 +5,7 @@ Nothing opens on import. The journal of the newest epoch in the folder is used; 
 
 from __future__ import annotations
 
+import gc
 import re
 from pathlib import Path
 
@@ -161,6 +162,8 @@ def _assembled(
     elif journal.till != settings.till:
         raise SettingsError(file="settings", reason=f"the journal belongs to till {journal.till}")
     till.start(opening)
+    gc.collect()
+    gc.freeze()  # a hundred thousand articles live as long as the till: no need to look through them between two scans
     return Opened(settings, till, staff, journal)
 
 

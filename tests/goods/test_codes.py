@@ -6,12 +6,14 @@ from random import Random
 
 import biip
 import pytest
+from biip.checksums import gs1_standard_check_digit
 from biip.rcn import Rcn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oppet.base.errors import RefusedError
 from oppet.goods.codes import SWEDISH_MEASURES, Measure, Scanned, read
+from oppet.goods.elements import checked
 from oppet.goods.errors import (
     CodeTooLongError,
     ContradictoryCodeError,
@@ -306,3 +308,15 @@ def test_g2_ten_thousand_fuzzed_codes_are_read_or_refused_and_nothing_else() -> 
 )
 def test_g2_no_text_at_all_gets_past_the_reader(text: str) -> None:
     _reads_or_refuses(text)
+
+
+@given(st.integers(8, 14), st.data())
+def test_g1_our_check_digit_is_biips(length: int, data: st.DataObject) -> None:
+    """Reckoned over bytes for speed, held against the library that knows the standard."""
+    digits = data.draw(st.text("0123456789", min_size=length, max_size=length))
+    right = gs1_standard_check_digit(digits[:-1]) == int(digits[-1])
+    if right:
+        assert checked(digits, digits) == digits.zfill(14)
+    else:
+        with pytest.raises(WrongCheckDigitError):
+            checked(digits, digits)
