@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""Makes docs/screenshots/: every state of the till's page, Swedish and English, on a till, a phone and a desktop.
+
+Run from the checkout after `make setup`: .venv/bin/python scripts/screenshots.py [word …] (only states that hold a word).
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.cashier import Cashier
+from tests.browser.conftest import FLAGS
+from tests.browser.serving import ServedTill, served
+from tests.conftest import ROOT, find_chromium
+
+SIZES = {"till": (1280, 800), "phone": (390, 844), "desktop": (1440, 900)}
+FOLDER = ROOT / "docs" / "screenshots"
+GOODS = ("10001", "10002", "2*10003", "4061", "10016", "10007", "9010")
+Scene = Callable[[Cashier, ServedTill], None]
+
+
+def do(page: Page, deed: str) -> None:
+    """Press the button of a deed, whatever the language."""
+    page.locator(f'[hx-post="/do/{deed}"] button').first.click()
+    page.wait_for_timeout(200)
+
+
+def go(page: Page, pane: str) -> None:
+    page.locator(f"form:has(input[name=pane][value={pane}]) button").first.click()
+    page.wait_for_timeout(200)
+
+
+def ask(page: Page, name: str) -> None:
+    page.locator(f"form:has(input[name=dialog_name][value={name}]) button").first.click()
+    page.wait_for_timeout(200)
+
+
+def basket(cashier: Cashier, shop: ServedTill) -> None:
+    chips = [a.gtins[0].lstrip("0") for a in shop.till.desk.ports.catalogue.search("chips", 40) if "chips" in a.mixes]
+    for code in (*GOODS, *chips[:3]):
+        cashier.scan(code)
+    cashier.scan("4011")
+    cashier.enter("0,754")
+
+
+def cash(cashier: Cashier, shop: ServedTill) -> None:
+    basket(cashier, shop)
+    cashier.key("F6")
+
+
+def split(cashier: Cashier, shop: ServedTill) -> None:
+    basket(cashier, shop)
+    cashier.key("F6")
+    cashier.enter("200")
+    yes(cashier)
+    cashier.key("F7")
+
+
+def yes(cashier: Cashier) -> None:
+    before = cashier.seen()
+    cashier.page.locator("[data-answer=yes]").click()
+    cashier.answered(before)
+
+
+def age(cashier: Cashier, shop: ServedTill) -> None:
+    cash(cashier, shop)
+    cashier.enter("500")
+
+
+def done(cashier: Cashier, shop: ServedTill) -> None:
+    age(cashier, shop)
+    yes(cashier)
+
+
+def returned(cashier: Cashier, shop: ServedTill) -> None:
+    done(cashier, shop)
+    go(cashier.page, "return")
+    cashier.enter("1")
+    cashier.approve()
+    do(cashier.page, "take")
+
+
+def weight(cashier: Cashier, _: ServedTill) -> None:
+    cashier.scan("4011")
+
+
+def search(cashier: Cashier, _: ServedTill) -> None:
+    cashier.enter("choklad")
+
+
+def refused(cashier: Cashier, _: ServedTill) -> None:
+    for code in GOODS[:3]:
+        cashier.scan(code)
+    cashier.scan("7310865004704")
+
+
+def line(cashier: Cashier, shop: ServedTill) -> None:
+    basket(cashier, shop)
+    cashier.key("F3")
+
+
+def approval(cashier: Cashier, shop: ServedTill) -> None:
+    basket(cashier, shop)
+    ask(cashier.page, "discount")
+    cashier.page.locator("#percent").fill("30")
+    cashier.page.locator("#reason").fill("Skadad förpackning" if language(cashier) == "sv" else "Damaged pack")
+    before = cashier.seen()
+    cashier.page.locator("dialog .main").click()
+    cashier.answered(before)
+
+
+def language(cashier: Cashier) -> str:
+    return cashier.page.locator("html").get_attribute("lang") or ""
+
+
+def parked(cashier: Cashier, shop: ServedTill) -> None:
+    basket(cashier, shop)
+    cashier.key("F4")
+    cashier.scan("10001")
+    cashier.key("F4")
+    go(cashier.page, "parked")
+
+
+def day(cashier: Cashier, _: ServedTill) -> None:
+    cashier.key("F10")
+
+
+def count(cashier: Cashier, shop: ServedTill) -> None:
+    done(cashier, shop)
+    cashier.key("F10")
+    go(cashier.page, "count")
+    for ore, pieces in ((50_000, 2), (20_000, 1), (10_000, 5), (5_000, 3), (2_000, 4)):
+        cashier.page.locator(f"[name=pieces_{ore}]").fill(str(pieces))
+
+
+def counted(cashier: Cashier, shop: ServedTill) -> None:
+    count(cashier, shop)
+    do(cashier.page, "count")
+
+
+def x_report(cashier: Cashier, shop: ServedTill) -> None:
+    done(cashier, shop)
+    cashier.key("F10")
+    do(cashier.page, "x")
+
+
+def training(cashier: Cashier, _: ServedTill) -> None:
+    cashier.key("F10")
+    do(cashier.page, "training")
+    for code in GOODS[:3]:
+        cashier.scan(code)
+
+
+def outage(cashier: Cashier, shop: ServedTill) -> None:
+    for code in GOODS[:3]:
+        cashier.scan(code)
+    shop.world.units[0].dead = True
+    cashier.pay_cash("500")
+    do(cashier.page, "devices")
+
+
+def empty(_: Cashier, __: ServedTill) -> None:
+    """Signed in, the float registered, nothing scanned."""
+
+
+SCENES: dict[str, Scene] = {
+    "empty": empty, "basket": basket, "search": search, "weight": weight, "refused": refused, "line": line, "approval": approval,
+    "cash": cash, "split": split, "age": age, "done": done, "return": returned, "parked": parked, "day": day, "count": count,
+    "counted": counted, "x": x_report, "training": training, "outage": outage,
+}  # fmt: skip
+SMALLER = ("empty", "basket", "cash", "done", "weight", "day")  # on phone and desktop, Swedish
+
+
+def keep(page: Page, name: str) -> None:
+    """Write the picture with as many colours as it needs."""
+    page.wait_for_timeout(250)
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    picture.quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+        FOLDER / f"{name}.png", optimize=True
+    )
+
+
+def scene(browser: Browser, name: str, size: str, language: str) -> None:
+    width, height = SIZES[size]
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as shop:
+        context = browser.new_context(viewport={"width": width, "height": height}, has_touch=size == "phone")
+        context.add_cookies([{"name": "language", "value": language, "url": shop.url}])
+        page = context.new_page()
+        page.goto(shop.url)
+        if name == "door":
+            keep(page, f"{size}-{language}-door")
+        else:
+            page.fill("#who", "7")
+            page.fill("#pin", "1234")
+            page.click("#sign-in .main")
+            page.wait_for_selector("#float")
+            if name == "float":
+                keep(page, f"{size}-{language}-float")
+            else:
+                inside(page, shop, name, size, language)
+        context.close()
+
+
+def inside(page: Page, shop: ServedTill, name: str, size: str, language: str) -> None:
+    cashier = Cashier(page, shop.url)
+    before = cashier.seen()
+    page.fill("#float", "1500")
+    page.click("#pane .main")
+    cashier.answered(before)
+    if name.startswith("display"):
+        (done if name.endswith("done") else basket)(cashier, shop)
+        page.goto(shop.url + "display")
+        page.wait_for_timeout(300)
+    else:
+        SCENES[name](cashier, shop)
+    keep(page, f"{size}-{language}-{name}")
+
+
+def wanted() -> list[tuple[str, str, str]]:
+    names = ("door", "float", *SCENES)
+    found = [(name, "till", language) for language in ("sv", "en") for name in names]
+    found += [(name, size, "sv") for size in ("phone", "desktop") for name in ("door", *SMALLER)]
+    found += [("display", "till", "sv"), ("display-done", "till", "sv")]
+    words = sys.argv[1:]
+    return [each for each in found if not words or any(word in f"{each[1]}-{each[2]}-{each[0]}" for word in words)]
+
+
+def main() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        for name, size, language in wanted():
+            scene(browser, name, size, language)
+            print(f"{size}-{language}-{name}", flush=True)
+        browser.close()
+    total = sum(path.stat().st_size for path in FOLDER.glob("*.png"))
+    print(f"{len(list(FOLDER.glob('*.png')))} pictures, {total // 1024} KiB")
+
+
+if __name__ == "__main__":
+    main()
