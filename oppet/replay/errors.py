@@ -5,7 +5,7 @@ from __future__ import annotations
 from oppet.base.errors import RefusedError
 from oppet.base.words import N_
 
-__all__ = ["BadRowError", "NoReaderError", "NoSetError", "NotReadableError", "NothingInsideError", "WrongColumnsError"]
+__all__ = ["BadRowError", "NoReaderError", "NoSetError", "NotReadableError", "NotWritableError", "NothingInsideError", "WrongColumnsError"]
 
 
 class NoSetError(RefusedError):
@@ -14,6 +14,10 @@ class NoSetError(RefusedError):
 
 class NotReadableError(RefusedError):
     sentence = N_("{path} cannot be read: {why}.")
+
+
+class NotWritableError(RefusedError):
+    sentence = N_("{path} cannot be written: {why}.")
 
 
 class WrongColumnsError(RefusedError):

@@ -90,6 +90,7 @@ class _Basket:
     less: list[LogLine] = field(default_factory=list)  # negative lines, to be placed when all goods are known
     after: list[tuple[int, str]] = field(default_factory=list)  # off the whole basket, after percent and tax
     deposit: int = 0
+    off_basket: int = 0  # what of `after` the basket could carry
     unplaced: int = 0  # reductions that no goods can carry
 
     def voucher(self) -> int:
@@ -266,9 +267,8 @@ def _place(basket: _Basket, row: LogLine) -> None:
 
 def _figures(basket: _Basket, less: int, tax: int, total: int, paid: tuple[Paid, ...]) -> Figures:
     standing = basket.standing()
-    after = sum(cents for cents, _ in basket.after)
     lines = tuple((good.milli, good.cents) for good in standing)
-    return Figures(lines, sum(good.off for good in standing) + less + after, tax, total, paid)
+    return Figures(lines, sum(good.off for good in standing) + less + basket.off_basket, tax, total, paid)
 
 
 class _Planner:
@@ -352,16 +352,19 @@ class _Planner:
         less, tax = self._sums(basket)
         if self._printed is not None:
             tax = self._printed + back_tax
+        if tax < 0:  # a line cannot be below nothing
+            self._cover(why.BELOW_ZERO, tax=tax, total=tax, paid=tax, change=-tax)
+            tax = 0
         acts = self._acts(basket, less, tax, None if self._printed is None else tax)
-        room = basket.base() - less
-        for cents, name in list(basket.after):
+        room, cuts = basket.base() - less, dict[str, int]()
+        for cents, name in basket.after:
             if cents <= room:
-                acts.append(Cut(-1, cents, name or "reduction"))
+                cuts[name or "reduction"] = cuts.get(name or "reduction", 0) + cents
                 room -= cents
             else:
-                basket.after.remove((cents, name))
                 basket.unplaced += cents
-        after = sum(cents for cents, _ in basket.after)
+        acts += [Cut(-1, cents, name) for name, cents in cuts.items()]  # many of a kind are one discount
+        after = basket.off_basket = sum(cuts.values())
         total = sum(good.net for good in basket.standing()) - less + tax - after
         for kind, cents, reason in ((DEPOSIT, basket.deposit, why.DEPOSIT), (VOUCHER, basket.unplaced, why.VOUCHER)):
             if cents:
@@ -384,15 +387,12 @@ class _Planner:
         self._case.slips.append(Slip(ORIGINAL, acts, _figures(self._back, less, tax, total, cash)))
         left = total - bought
         paid = [Paid(*REFUND, bought, bought)] if bought else []
-        given = [(MEANS[row.sub], row.sub, row.cents) for row in why.tenders(self._rows) if row.cents > 0]
-        given.append(("cash", "CA", why.change_cents(self._rows)))
-        for means, reference, cents in given:
-            part = min(left, cents)
-            if part:
-                paid.append(Paid(means, reference, part, part))
+        for row in why.tenders(self._rows):
+            if row.cents > 0 and row.status != "V" and row.sub != "CA" and (part := min(left, row.cents)):
+                paid.append(Paid(MEANS[row.sub], row.sub, part, part))
                 left -= part
         if left:
-            paid.append(Paid("cash", "CA", left, left))  # a cent of rounding, or what was kept for the next sale
+            paid.append(Paid("cash", "CA", left, left))
         self._case.slips.append(Slip(RETURN, (), _figures(self._back, less, tax, total, tuple(paid))))
 
     # --- tenders
@@ -452,6 +452,8 @@ class _Planner:
         for name in self._covers:
             if name not in names and name not in (why.PAID_OUT, why.VOUCHER):
                 raise NotPlannedError(f"{name}: not so in the source")
+        if why.CASH_BACK in names and why.CASH_BACK not in self._covers:
+            names.remove(why.CASH_BACK)  # told otherwise
         names += [name for name in self._covers if name not in names]
         self._case.reasons = [Reason(name, self._covers.get(name, {})) for name in names]
         self._cover_rounding(names)

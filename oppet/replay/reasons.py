@@ -39,6 +39,7 @@ VOUCHER = "a reduction that no goods can carry is a voucher here"
 CASH_BACK = "cash given back on a cheque or card"
 TENDER_VOIDED = "a tender was voided"
 BENEFITS = "tax lowered by a benefits card, taken as printed"
+BELOW_ZERO = "a tax below zero"
 PARTS = "a quantity in parts of a piece"
 BELOW_CENT = "a price below a cent"
 FINE = "a weight finer than a thousandth"
@@ -62,6 +63,7 @@ CLASSES: Final[Mapping[str, str]] = {
     CASH_BACK: "More was paid by cheque or card than was owed, and cash came back. Here only cash gives change.",
     TENDER_VOIDED: "Taken and voided before the end; both are left out here.",
     BENEFITS: "Benefits money frees goods from tax by a rule of its own; the profile takes the tax as it was printed.",
+    BELOW_ZERO: "The benefits card's rule left a tax of less than nothing, paid out as change; here there is none.",
     PARTS: "Pieces are whole here (S9): sold once, at the amount that was paid.",
     BELOW_CENT: "The price was keyed with fractions of a cent: sold once, at the amount that was paid.",
     FINE: "The quantity is a thousandth here; the amount is the same.",
@@ -327,6 +329,10 @@ def _benefits(rows: Rows) -> bool:
     return paid and tax_cents(rows) != half_up(exact_tax(rows))
 
 
+def _below_zero(rows: Rows) -> bool:
+    return tax_cents(rows) < 0 and not _refund(rows)
+
+
 def _parts(rows: Rows) -> bool:
     return any(counts(row) and not row.weighed and row.milli % 1000 for row in rows)
 
@@ -364,6 +370,7 @@ ALONGSIDE: Final[tuple[tuple[str, Test], ...]] = (
     (CASH_BACK, _cash_back),
     (TENDER_VOIDED, _tender_voided),
     (BENEFITS, _benefits),
+    (BELOW_ZERO, _below_zero),
     (PARTS, _parts),
     (BELOW_CENT, _below_cent),
     (FINE, _fine),
