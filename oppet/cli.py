@@ -33,14 +33,18 @@ ROOMS: Mapping[str, str] = {
 }
 
 VERBS: Mapping[str, Verb] = {
-    "demo": Verb("oppet.till.demo:demo", "Open a till in the browser with real goods and simulated control units."),
+    "demo": Verb("oppet.demo:demo", "Open a till in the browser with real goods and simulated control units."),
     "till run": Verb("oppet.till.main:run", "Run a till from its settings file."),
     "till staff": Verb("oppet.till.staff_verbs:staff", "Add somebody to the staff list, or give them a new PIN."),
-    "journal verify": Verb("oppet.till.journal_verbs:verify", "Say whether a journal is whole, or the first thing wrong with it."),
-    "journal show": Verb("oppet.till.journal_verbs:show", "Print a journal's entries."),
-    "journal export": Verb("oppet.till.export_verbs:export", "Write a journal as the XML of SKVFS 2021:16."),
-    "books": Verb("oppet.till.export_verbs:books", "Write a SIE 4I file, one verification for each Z report."),
-    "replay": Verb("oppet.bench.replay:replay", "Sell real baskets again through the till and explain every difference."),
+    "journal verify": Verb(
+        "oppet.audit.journal_verbs:verify", "Say whether a journal is whole, or the first thing wrong with it."
+    ),
+    "journal show": Verb("oppet.audit.journal_verbs:show", "Print a journal's entries."),
+    "journal export": Verb("oppet.audit.export_verbs:export", "Write a journal as the XML of SKVFS 2021:16."),
+    "books": Verb("oppet.audit.export_verbs:books", "Write a SIE 4I file, one verification for each Z report."),
+    "replay": Verb(
+        "oppet.replay.verb:replay", "Sell real baskets again through the till and explain every difference."
+    ),
     "bench": Verb("oppet.bench.verbs:bench", "Measure, against a ceiling taken in the same run."),
 }
 

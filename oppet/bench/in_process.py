@@ -11,9 +11,9 @@ from base64 import b32encode
 from hashlib import sha512
 from typing import Final
 
-from oppet.fiscal.paths import PathKind, PathState
-from oppet.fiscal.sheet import Paper
 from oppet.fiscal.unit import CODED_TYPES, UnitCode, UnitRefused, UnitRequest, UnitSilent, UnitStatus
+from oppet.paper.paths import PathKind, PathState
+from oppet.paper.sheet import Paper
 
 __all__ = ["InstantUnit", "NoPaper"]
 

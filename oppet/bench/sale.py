@@ -13,7 +13,7 @@ from oppet.bench.measure import appends_per_s, conditions, percentiles, result, 
 from oppet.bench.store import demo_assortment, open_for_bench, scratch
 from oppet.drivers.journal_file import JournalFile
 from oppet.goods.catalogue import Catalogue, decode
-from oppet.till.till import Till
+from oppet.register.till import Till
 
 __all__ = ["run"]
 

@@ -15,15 +15,15 @@ from oppet.bench.in_process import InstantUnit, NoPaper
 from oppet.drivers import files
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.journal_file import JournalFile
-from oppet.fiscal.electronic import pack, pack_to_print
 from oppet.goods.assortment import merge
 from oppet.goods.catalogue import Catalogue
 from oppet.journal.kinds import EpochOpened, Original, Receipt
+from oppet.paper.electronic import pack, pack_to_print
+from oppet.register.desk import Rules
+from oppet.register.errors import NoReceiptError
+from oppet.register.ports import Ports
+from oppet.register.till import Till
 from oppet.sale.rights import Staff
-from oppet.till.desk import Rules
-from oppet.till.errors import NoReceiptError
-from oppet.till.ports import Ports
-from oppet.till.till import Till
 
 __all__ = ["BENCHES", "big_assortment", "demo_assortment", "open_for_bench", "scratch"]
 

@@ -14,8 +14,8 @@ from typing import Literal
 import typst
 
 from oppet.drivers import qr
-from oppet.fiscal.code_text import modules
-from oppet.fiscal.sheet import Paper, Row
+from oppet.paper.code_text import modules
+from oppet.paper.sheet import Paper, Row
 
 __all__ = ["MOST_SHEETS", "Form", "pages_pdf", "picture", "slips_pdf", "strips_pdf"]
 

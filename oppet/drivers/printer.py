@@ -23,9 +23,9 @@ from typing import Protocol, Self
 
 import serial
 
-from oppet.fiscal.code_text import modules
-from oppet.fiscal.paths import PaperOutError, PathKind, PathState, PrinterAwayError
-from oppet.fiscal.sheet import Paper, Style, cells, lines
+from oppet.paper.code_text import modules
+from oppet.paper.paths import PaperOutError, PathKind, PathState, PrinterAwayError
+from oppet.paper.sheet import Paper, Style, cells, lines
 
 __all__ = ["CodePage", "FilePrinter", "NetworkPrinter", "ScreenPrinter", "SerialPrinter", "render", "state_of"]
 

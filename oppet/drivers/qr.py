@@ -1,7 +1,7 @@
 """QR codes drawn for screens and PDFs: SVG, PNG, or the bare matrix. ESC/POS printers draw their own.
 
 Drawing a large code takes milliseconds, so a till's screen asks for it after the sale, never within one.
-Leaves what a code says to `fiscal/electronic.py`.
+Leaves what a code says to `paper/electronic.py`.
 """
 
 from __future__ import annotations

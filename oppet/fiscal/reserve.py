@@ -16,10 +16,10 @@ import msgspec
 from oppet.base.clock import local_minute, parse_utc
 from oppet.base.errors import RefusedError
 from oppet.base.words import N_
-from oppet.fiscal.sheet import BLANK, CUT, RULE, Paper, Row, amount
 from oppet.fiscal.unit import UnitStatus
 from oppet.journal.entry import Entry, body_of
 from oppet.journal.kinds import CaseOpened, EpochOpened, OutageBegan, OutageEnded
+from oppet.paper.sheet import BLANK, CUT, RULE, Paper, Row, amount
 
 __all__ = [
     "MOST_SLIPS",

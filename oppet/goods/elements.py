@@ -57,7 +57,9 @@ def checked(digits: str, code: str) -> str:
     """Give a GTIN as 14 digits if its check digit is right. Raises WrongCheckDigitError."""
     # biip's own, reckoned over bytes: it is asked at every scan, and a test holds the two against each other.
     values = digits.encode()
-    if (3 * sum(values[-2::-2]) + sum(values[-1::-2]) - ord("0") * (3 * (len(values) // 2) + (len(values) + 1) // 2)) % 10:
+    if (
+        3 * sum(values[-2::-2]) + sum(values[-1::-2]) - ord("0") * (3 * (len(values) // 2) + (len(values) + 1) // 2)
+    ) % 10:
         raise WrongCheckDigitError(code=code)
     return digits.zfill(14)
 

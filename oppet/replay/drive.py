@@ -16,11 +16,16 @@ from oppet.base.errors import OppetError
 from oppet.base.signing import Signer
 from oppet.bench.in_process import InstantUnit, NoPaper
 from oppet.drivers.journal_file import JournalFile
-from oppet.fiscal.electronic import pack, pack_to_print
 from oppet.goods.article import Article
 from oppet.goods.catalogue import Catalogue
 from oppet.journal.entry import body_of
 from oppet.journal.kinds import EpochOpened, Original, Receipt, SaleAbandoned
+from oppet.paper.electronic import pack, pack_to_print
+from oppet.register.desk import Rules
+from oppet.register.errors import NoReceiptError
+from oppet.register.ports import Ports
+from oppet.register.state import NORMAL
+from oppet.register.till import Till
 from oppet.replay.plan import (
     ABANDONED,
     ORIGINAL,
@@ -40,11 +45,6 @@ from oppet.replay.plan import (
 )
 from oppet.sale.errors import OddQuantityError
 from oppet.sale.rights import Limits, Staff
-from oppet.till.desk import Rules
-from oppet.till.errors import NoReceiptError
-from oppet.till.ports import Ports
-from oppet.till.state import NORMAL
-from oppet.till.till import Till
 
 __all__ = ["Lane", "LogClock", "Profile", "Sums"]
 
@@ -150,7 +150,11 @@ class Lane:
         made = self.till.drawer.z(MANAGER)
         report, since = made.report, self._closed
         said = (report.sales_ore, report.returns_ore, report.receipts + report.returns)
-        counted = (self.sums.sold - since.sold, self.sums.returned - since.returned, self.sums.receipts - since.receipts)
+        counted = (
+            self.sums.sold - since.sold,
+            self.sums.returned - since.returned,
+            self.sums.receipts - since.receipts,
+        )
         if said != counted and said[:2] != counted[:2]:
             self.sums.troubles.append(f"Z {made.number} says {said}, the receipts {counted}")
         self._closed = Sums(self.sums.receipts, self.sums.sold, self.sums.returned)
@@ -222,7 +226,10 @@ class Lane:
         """The foreign tax on what the till itself says the lines cost, before the basket's percent."""
         desk, rates = self.till.desk, self._profile.rates
         taxed = [
-            (*rates[line.line.added.article], line.line.amount_ore - sum(d.ore for d in line.discounts if d.kind == "line"))
+            (
+                *rates[line.line.added.article],
+                line.line.amount_ore - sum(d.ore for d in line.discounts if d.kind == "line"),
+            )
             for line in desk.priced(desk.basket()).lines
         ]
         cents = self._profile.tax(taxed, percent) if printed is None else printed

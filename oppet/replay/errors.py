@@ -5,7 +5,15 @@ from __future__ import annotations
 from oppet.base.errors import RefusedError
 from oppet.base.words import N_
 
-__all__ = ["BadRowError", "NoReaderError", "NoSetError", "NotReadableError", "NotWritableError", "NothingInsideError", "WrongColumnsError"]
+__all__ = [
+    "BadRowError",
+    "NoReaderError",
+    "NoSetError",
+    "NotReadableError",
+    "NotWritableError",
+    "NothingInsideError",
+    "WrongColumnsError",
+]
 
 
 class NoSetError(RefusedError):

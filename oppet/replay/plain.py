@@ -142,7 +142,7 @@ class Journey:
         for row in rows:
             if not row.milli and not row.cents:
                 continue
-            if row.milli <= 0 or row.milli % 1000 and row.milli <= MOST_PIECES * 1000:
+            if row.milli <= 0 or (row.milli % 1000 and row.milli <= MOST_PIECES * 1000):
                 raise NotPlannedError(f"{row.article}: quantity {row.milli}/1000")
             left = [("shelf offer", row.shelf_cents), ("coupon match", row.match_cents)]
             for pieces, unit in _pieces(row):
@@ -160,7 +160,9 @@ class Journey:
                 raise NotPlannedError(f"{row.article}: more off than it costs")
         total = sum(amount for _, amount in lines) - off
         coupon = min(total, sum(row.coupon_cents for row in rows))
-        paid = ((Paid("coupon", "", coupon, coupon),) if coupon else ()) + (_paid(total - coupon) if total > coupon else ())
+        paid = ((Paid("coupon", "", coupon, coupon),) if coupon else ()) + (
+            _paid(total - coupon) if total > coupon else ()
+        )
         return Slip(SALE, tuple(acts), Figures(tuple(lines), off, 0, total, paid or _paid(0)))
 
 

@@ -1,1 +1,1 @@
-"""One checkout: it asks the rules, writes the answer down, and only then acts."""
+"""The place: one checkout's process, its page and its wiring around the register."""

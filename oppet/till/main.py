@@ -21,17 +21,17 @@ from oppet.drivers.journal_file import JournalFile
 from oppet.drivers.keys import load_key, make_key
 from oppet.drivers.pins import ArgonPins
 from oppet.drivers.printer import FilePrinter, NetworkPrinter, ScreenPrinter, SerialPrinter
-from oppet.fiscal.electronic import pack, pack_to_print, unpack
-from oppet.fiscal.paths import ReceiptPath
 from oppet.fiscal.unit import ControlUnit
 from oppet.goods.assortment import merge
 from oppet.goods.catalogue import Catalogue, decode
 from oppet.journal.kinds import EpochOpened, Original, Receipt
-from oppet.till.errors import NoReceiptError, SettingsError
-from oppet.till.ports import Ports
+from oppet.paper.electronic import pack, pack_to_print, unpack
+from oppet.paper.paths import ReceiptPath
+from oppet.register.errors import NoReceiptError, SettingsError
+from oppet.register.ports import Ports
+from oppet.register.till import Till
 from oppet.till.settings import PrinterSettings, Settings, UnitSettings, read_settings, read_staff
 from oppet.till.staff import StaffList
-from oppet.till.till import Till
 from oppet.till.web import create_app
 from oppet.till.words import sayer
 

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Meta
 
 from oppet.base.errors import clip
-from oppet.till.desk import Rules
-from oppet.till.errors import SettingsError
+from oppet.register.desk import Rules
+from oppet.register.errors import SettingsError
 from oppet.till.staff import Member
 
 __all__ = ["PrinterSettings", "Settings", "UnitSettings", "read_settings", "read_staff"]

@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from oppet.base import canonical
+from oppet.register.errors import ReservedError, WrongBadgeError, WrongPinError
 from oppet.sale.rights import Staff
-from oppet.till.errors import ReservedError, WrongBadgeError, WrongPinError
 
 __all__ = ["Member", "Pins", "StaffList"]
 

@@ -11,18 +11,18 @@ from dataclasses import dataclass
 
 from oppet.base.clock import local_minute
 from oppet.base.words import N_
-from oppet.fiscal import sheet
-from oppet.fiscal.paper import quantity
-from oppet.fiscal.paths import PathState, ReceiptPath
-from oppet.fiscal.sheet import Line, Paper, Say, amount
 from oppet.fiscal.unit import UnitStatus
 from oppet.goods.article import Article, price_at, unit_price_ore
 from oppet.goods.errors import NoPriceError
+from oppet.paper import sheet
+from oppet.paper.paths import PathState, ReceiptPath
+from oppet.paper.receipts import quantity
+from oppet.paper.sheet import Line, Paper, Say, amount
 from oppet.payments.means import MEANS, cash_due
+from oppet.register.till import Till
 from oppet.sale.basket import Basket
 from oppet.sale.price import Priced, PricedLine
 from oppet.sale.settle import left_to_pay
-from oppet.till.till import Till
 
 __all__ = [
     "ArticleView",

@@ -18,26 +18,26 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from oppet.base.money import thousandths
-from oppet.fiscal.paper import percent, quantity
-from oppet.fiscal.sheet import Paper, amount
-from oppet.fiscal.sheet import when as wall_clock
 from oppet.goods.article import Article
 from oppet.journal.kinds import CashCounted
+from oppet.paper.receipts import percent, quantity
+from oppet.paper.sheet import Paper, amount
+from oppet.paper.sheet import when as wall_clock
 from oppet.payments.means import MEANS
+from oppet.register.drawer import DENOMINATIONS
+from oppet.register.state import NORMAL, Unprinted
+from oppet.register.till import Till
 from oppet.sale.basket import Basket
 from oppet.sale.price import PricedLine
 from oppet.sale.rights import Staff
 from oppet.till import views
-from oppet.till.drawer import DENOMINATIONS
 from oppet.till.staff import StaffList
-from oppet.till.state import NORMAL, Unprinted
-from oppet.till.till import Till
 from oppet.till.words import LANGUAGES, role_words, say, sayer, translations
 
 __all__ = ["REGIONS", "Counter", "Dialog", "Message"]
 
 TEMPLATES = Path(__file__).parent / "templates"
-REGIONS = ("status", "head", "total", "pane", "pay_bar", "message", "dialog")
+REGIONS = ("status", "head", "total", "actions", "pane", "pay_bar", "message", "dialog")
 SESSION = b"oppet session 1\n"
 
 
@@ -109,6 +109,7 @@ class Counter:
         self._sent = Sent()
         self._environments = {language: environment(language) for language in LANGUAGES}
         self._lines: dict[tuple[str, int], tuple[PricedLine, str]] = {}  # a line as it was laid out last
+        self._keys: tuple[tuple[str, str, str], str] | None = None  # the quick keys as they were laid out last
         self._asked = -1_000_000_000
 
     # --- words
@@ -217,7 +218,19 @@ class Counter:
     def _laid_out(self) -> tuple[dict[str, str], dict[int, str]]:
         lines = self._line_pieces()
         about = self._about()
-        return {name: self._render(f"{name}.html", **about) for name in REGIONS}, lines
+        return {
+            name: self._pane(about) if name == "pane" else self._render(f"{name}.html", **about) for name in REGIONS
+        }, lines
+
+    def _pane(self, about: dict[str, Any]) -> str:
+        """The pane; quick keys, which are there at nearly every scan and change with the minute at most, are kept."""
+        desktop, state = self.desktop, self.till.desk.state
+        if desktop.pane != "sell" or desktop.words or state.outage or not state.float_set:
+            return self._render("pane.html", **about)
+        key = (self.language, desktop.tab, self.till.desk.when())
+        if self._keys is None or self._keys[0] != key:
+            self._keys = (key, self._render("pane.html", **about))
+        return self._keys[1]
 
     def _line_pieces(self) -> dict[int, str]:
         basket = self.basket()

@@ -10,11 +10,11 @@ from datetime import datetime
 from oppet.base.clock import SWEDEN
 from oppet.base.errors import RefusedError
 from oppet.base.words import N_
-from oppet.fiscal.report_paper import report_paper
-from oppet.fiscal.sheet import amount
 from oppet.journal.kinds import ReportMade
+from oppet.paper.reports import report_paper
+from oppet.paper.sheet import amount
+from oppet.register.drawer import DENOMINATIONS
 from oppet.sale.rights import Staff
-from oppet.till.drawer import DENOMINATIONS
 from oppet.till.web_counter import Counter, Message
 from oppet.till.web_form import Form
 from oppet.till.web_sale import Deed

@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from oppet.register.state import NORMAL
 from oppet.till import views
-from oppet.till.state import NORMAL
 from oppet.till.web_counter import Counter
 from oppet.till.words import sayer
 

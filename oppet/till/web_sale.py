@@ -11,16 +11,16 @@ from collections.abc import Callable
 
 from oppet.base.money import kronor, parse_milli, thousandths
 from oppet.base.words import N_
-from oppet.fiscal.electronic import PREFIX
-from oppet.fiscal.sheet import amount
 from oppet.goods.errors import UnreadableCodeError
 from oppet.journal.kinds import LineAdded
+from oppet.paper.electronic import PREFIX
+from oppet.paper.sheet import amount
 from oppet.payments.means import CASH, means
+from oppet.register.checkout import Outcome
+from oppet.register.errors import NeedsQuantityError
 from oppet.sale import basket as baskets
 from oppet.sale.errors import AgeNotCheckedError
 from oppet.sale.rights import Staff
-from oppet.till.checkout import Outcome
-from oppet.till.errors import NeedsQuantityError
 from oppet.till.web_counter import Counter, Desktop, Dialog, Message
 from oppet.till.web_form import Form
 
@@ -311,9 +311,14 @@ def ask(counter: Counter, form: Form, _: Staff | None) -> None:
     name = form.text("dialog_name", 20)
     if name not in DIALOGS:
         return
-    about: dict[str, object] = {"line": form.whole("line")}
-    if name in ("line", "discount") and form.whole("line"):
-        line = counter.till.desk.basket().lines.get(form.whole("line"))
+    number = form.whole("line")
+    if name == "line" and not number:  # the key for it means the newest goods
+        number = max(
+            (n for n, at in counter.till.desk.basket().lines.items() if not (at.voided or at.added.pant_of)), default=0
+        )
+    about: dict[str, object] = {"line": number}
+    if name in ("line", "discount") and number:
+        line = counter.till.desk.basket().lines.get(number)
         if line is None or line.voided or line.added.pant_of:
             return
         about |= {"name": line.added.name, "unit": line.added.unit, "quantity": thousandths(line.quantity_milli)}

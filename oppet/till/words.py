@@ -15,7 +15,7 @@ from string import Formatter
 
 from oppet.base.errors import OppetError
 from oppet.base.words import N_
-from oppet.fiscal.sheet import Say
+from oppet.paper.sheet import Say
 from oppet.sale.rights import ROLE_WORDS
 
 __all__ = ["LANGUAGES", "explain", "say", "sayer", "translations"]

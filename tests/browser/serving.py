@@ -16,17 +16,17 @@ import uvicorn
 from oppet.base.canonical import digest
 from oppet.base.signing import Signer, Verifier
 from oppet.drivers.printer import ScreenPrinter
-from oppet.fiscal.electronic import pack, pack_to_print, unpack
 from oppet.goods.assortment import merge
 from oppet.goods.catalogue import Catalogue, decode
 from oppet.journal.kinds import Original, Receipt
-from oppet.till.desk import Rules
+from oppet.paper.electronic import pack, pack_to_print, unpack
+from oppet.register.desk import Rules
+from oppet.register.till import Till
 from oppet.till.staff import Member, StaffList
-from oppet.till.till import Till
 from oppet.till.web import create_app
 from oppet.till.words import sayer
 from tests.conftest import ROOT
-from tests.till.world import SECRET, FakeClock, World
+from tests.register.world import SECRET, FakeClock, World
 
 __all__ = ["BADGE", "ServedTill", "demo_goods", "served"]
 

@@ -69,7 +69,7 @@ def pane(name: str) -> Callable[[Cashier], None]:
 def asking(name: str) -> Callable[[Cashier], None]:
     def ask(cashier: Cashier) -> None:
         basket(cashier)
-        cashier.press(name, "#total")
+        cashier.press(name, "#actions")
 
     return ask
 
@@ -98,7 +98,7 @@ def refused(cashier: Cashier) -> None:
 
 def returned(cashier: Cashier) -> None:
     paid(cashier)
-    cashier.press("Retur", "#total")
+    cashier.press("Retur", "#actions")
     cashier.enter("1")
     cashier.approve()
 
@@ -111,7 +111,7 @@ def out_of_units(cashier: Cashier) -> None:
 def parked(cashier: Cashier) -> None:
     basket(cashier)
     cashier.key("F4")
-    cashier.press("Parkerade", "#total")
+    cashier.press("Parkerade", "#actions")
 
 
 STATES: dict[str, Callable[[Cashier], None]] = {

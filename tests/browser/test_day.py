@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from oppet.fiscal.sheet import amount
 from oppet.journal.kinds import (
     AgeChecked,
     CashCounted,
@@ -15,6 +14,7 @@ from oppet.journal.kinds import (
     SaleParked,
     SaleResumed,
 )
+from oppet.paper.sheet import amount
 from tests.browser.cashier import Cashier
 from tests.browser.serving import BADGE, ServedTill
 
@@ -101,7 +101,7 @@ def parked_and_split(cashier: Cashier, shop: ServedTill) -> None:
     cashier.key("F4")
     cashier.scan(PLAIN[1])
     sold(shop, cashier, "200")
-    cashier.press("Parkerade", "#total")
+    cashier.press("Parkerade", "#actions")
     cashier.press("Återuppta", "#pane")
     assert sold(shop, cashier, "200").lines[0].article == PLAIN[0]
     assert len(shop.world.bodies(SaleParked)) == len(shop.world.bodies(SaleResumed)) == 1
@@ -123,7 +123,7 @@ def approved_and_voided(cashier: Cashier, shop: ServedTill) -> None:
     page = cashier.page
     # A discount above the limit: Bo approves with badge and PIN, and the same discount is given.
     cashier.scan(PLAIN[0])
-    cashier.press("Rabatt", "#total")
+    cashier.press("Rabatt", "#actions")
     page.locator("#percent").fill("50")
     page.locator("#reason").fill("Skadad förpackning")
     cashier.press("Ge rabatten", "dialog")
@@ -146,7 +146,7 @@ def approved_and_voided(cashier: Cashier, shop: ServedTill) -> None:
 
 def a_return(cashier: Cashier, shop: ServedTill) -> Receipt:
     # A return against the first receipt, with its own approval.
-    cashier.press("Retur", "#total")
+    cashier.press("Retur", "#actions")
     cashier.enter("1")
     cashier.approve()
     cashier.press("Ta tillbaka", "#pane")

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oppet.drivers import pdf, qr
-from oppet.fiscal.code_text import LARGEST_SHOWN, modules
-from oppet.fiscal.electronic import pack
-from oppet.fiscal.paper import copy_paper, electronic_paper, receipt_paper
-from oppet.fiscal.report_paper import report_paper
 from oppet.fiscal.reserve import slips
-from oppet.fiscal.sheet import CUT, RULE, Paper, Row
 from oppet.journal.kinds import EpochOpened
-from tests.fiscal.papers import A_COPY, A_SALE, A_Z, DIGEST, LATER, NOON, SIGNER, UNIT, a_line, a_receipt
-from tests.fiscal.swedish import in_swedish
+from oppet.paper.code_text import LARGEST_SHOWN, modules
+from oppet.paper.electronic import pack
+from oppet.paper.receipts import copy_paper, electronic_paper, receipt_paper
+from oppet.paper.reports import report_paper
+from oppet.paper.sheet import CUT, RULE, Paper, Row
+from tests.paper.papers import A_COPY, A_SALE, A_Z, DIGEST, LATER, NOON, SIGNER, UNIT, a_line, a_receipt
+from tests.paper.swedish import in_swedish
 
 CODE = pack(A_SALE, "K3", 2, 4711, NOON, DIGEST, SIGNER)
 MARKUP = (

@@ -16,9 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oppet.drivers.printer import CodePage, FilePrinter, NetworkPrinter, ScreenPrinter, SerialPrinter, render, state_of
-from oppet.fiscal.electronic import pack
-from oppet.fiscal.paper import copy_paper, receipt_paper
-from oppet.fiscal.paths import (
+from oppet.paper.electronic import pack
+from oppet.paper.paths import (
     NoReceiptPathError,
     PaperOutError,
     PathState,
@@ -26,10 +25,11 @@ from oppet.fiscal.paths import (
     ReceiptPath,
     first_ready,
 )
-from oppet.fiscal.sheet import CUT, Paper, Row, Style, lines
+from oppet.paper.receipts import copy_paper, receipt_paper
+from oppet.paper.sheet import CUT, Paper, Row, Style, lines
 from tests.drivers.printers import SimulatedPrinter
-from tests.fiscal.papers import A_COPY, A_SALE, DIGEST, LATER, NOON, SIGNER, a_line, a_receipt
-from tests.fiscal.swedish import in_swedish
+from tests.paper.papers import A_COPY, A_SALE, DIGEST, LATER, NOON, SIGNER, a_line, a_receipt
+from tests.paper.swedish import in_swedish
 
 HOSTILE = "\x1bp\x00\x19\xfa"
 CODE = pack(A_SALE, "K3", 2, 4711, NOON, DIGEST, SIGNER)

@@ -18,9 +18,9 @@ from oppet.fiscal.reserve import (
     settle,
     slips,
 )
-from oppet.fiscal.sheet import COLUMNS, Paper, lines
 from oppet.fiscal.unit import UnitStatus
 from oppet.journal.kinds import CaseOpened, OutageBegan, OutageEnded
+from oppet.paper.sheet import COLUMNS, Paper, lines
 from tests.fiscal.journals import ALVA, BO, EPOCH, UNIT, Shop, a_line
 
 READY = UnitStatus(UNIT, True, "ok", "ok", "")

@@ -21,10 +21,12 @@ LIBRARIES = {
     "goods": {"biip", "msgspec"},
     "payments": {"msgspec"},
     "sale": {"msgspec"},
+    "paper": {"msgspec"},
     "fiscal": {"msgspec"},
+    "register": {"msgspec"},
 }
-PLACES = {"till", "store", "hq", "site"}
-OTHERS = {"drivers", "simulators", "bench", "sim"}
+PLACES = {"till", "audit", "store", "hq", "site"}
+OTHERS = {"drivers", "simulators", "bench", "replay", "sim"}
 # The part of the standard library that only thinks. (zoneinfo reads the time zone tables, and nothing else.)
 PURE = set(
     "__future__ abc base64 binascii bisect calendar collections contextlib copy dataclasses datetime decimal enum "
@@ -110,7 +112,8 @@ def test_m1_no_rule_room_speaks_of_floats() -> None:
 def test_h3_a_room_stays_small_and_three_levels_deep() -> None:
     for room in rooms():
         files = [path for path in room.glob("*.py") if path.name != "__init__.py"]
-        assert len(files) <= MOST_FILES, f"{room.name} has {len(files)} files: it is two rooms"
+        if room.name != "drivers":  # there is one room with hands, so that they can be watched
+            assert len(files) <= MOST_FILES, f"{room.name} has {len(files)} files: it is two rooms"
         assert list(room.glob("*/**/*.py")) == [], f"{room.name}: no fourth level"
         below = {path.name for path in room.iterdir() if path.is_dir() and path.name != "__pycache__"}
         assert below <= BESIDE, f"{room.name}: {sorted(below - BESIDE)}"

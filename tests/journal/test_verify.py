@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from oppet.audit.journal_verbs import NotAKeyError, NotAnAnchorError, show, verify
 from oppet.base.errors import OppetError
 from oppet.drivers import journal_reader
 from oppet.drivers.journal_file import JournalFile
@@ -21,7 +22,6 @@ from oppet.journal.errors import (
     JournalMissingError,
     NotAJournalError,
 )
-from oppet.till.journal_verbs import NotAKeyError, NotAnAnchorError, show, verify
 from tests.journal.chains import NOON, SIGNER, THIEF, opened, scanned, started
 
 

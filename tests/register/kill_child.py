@@ -1,6 +1,6 @@
 """The process that `test_kill.py` kills: a till with its real wiring, selling as fast as it can until it dies.
 
-`python -m tests.till.kill_child SETTINGS SEED`. It says nothing; what it did is in its journal, its printer's file and the control unit.
+`python -m tests.register.kill_child SETTINGS SEED`. It says nothing; what it did is in its journal, its printer's file and the control unit.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from random import Random
 
+from oppet.register.till import Till
 from oppet.sale.errors import NeedsApprovalError
 from oppet.sale.rights import Staff
 from oppet.till.main import open_till
-from oppet.till.till import Till
 
 GOODS = ("1001", "1002", "1003", "1004", "1005", "1006")
 

@@ -12,14 +12,14 @@ from typing import Protocol
 from oppet.base.money import thousandths
 from oppet.base.words import N_
 from oppet.journal.kinds import LineAdded, Original, Receipt, ReceiptLine, SaleOpened
+from oppet.register.desk import Desk
+from oppet.register.errors import NoReceiptError
+from oppet.register.state import NORMAL, came_back, return_key
 from oppet.sale import basket as baskets
 from oppet.sale.basket import MOST_LINES, Basket
 from oppet.sale.errors import AlreadyReturnedError, MixedReceiptError, NotReturnableError, TooManyLinesError
 from oppet.sale.lines import Came, returned_line
 from oppet.sale.rights import Staff, approver
-from oppet.till.desk import Desk
-from oppet.till.errors import NoReceiptError
-from oppet.till.state import NORMAL, came_back, return_key
 
 __all__ = ["FindReceipt", "Returnable", "Returns"]
 

@@ -13,7 +13,7 @@ import msgspec
 
 from oppet.base.errors import UnavailableError
 from oppet.base.words import N_
-from oppet.fiscal.sheet import Paper
+from oppet.paper.sheet import Paper
 
 __all__ = [
     "NoReceiptPathError",

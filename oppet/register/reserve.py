@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from oppet.base.words import N_
 from oppet.fiscal.reserve import Outage, outage_note, outages, report_to_agency, settle, slips
-from oppet.fiscal.sheet import Paper
 from oppet.journal.kinds import CaseSettled, SlipsPrinted
+from oppet.paper.sheet import Paper
+from oppet.register.desk import Desk
+from oppet.register.errors import NotPossibleNowError
 from oppet.sale.rights import Staff, approver
-from oppet.till.desk import Desk
-from oppet.till.errors import NotPossibleNowError
 
 __all__ = ["MOST_SLIPS", "Reserve"]
 

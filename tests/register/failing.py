@@ -15,8 +15,8 @@ from oppet.base.signing import Signer
 from oppet.drivers.journal_file import JournalFile
 from oppet.journal.errors import DiskFailedError
 from oppet.journal.kinds import Body
-from oppet.till.till import Till
-from tests.till.world import ALVA, World, code_of
+from oppet.register.till import Till
+from tests.register.world import ALVA, World, code_of
 
 __all__ = ["FailingWorld", "PowerCutError", "a_failing_till"]
 

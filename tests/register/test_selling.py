@@ -23,6 +23,9 @@ from oppet.journal.kinds import (
     SaleOpened,
     ScanRefused,
 )
+from oppet.register.errors import NeedsQuantityError, NotPossibleNowError, NotSignedInError
+from oppet.register.selling import MOST_DISCOUNTS, MOST_PARKED
+from oppet.register.till import Till
 from oppet.sale.errors import (
     AgeNotCheckedError,
     BasketEmptyError,
@@ -37,11 +40,8 @@ from oppet.sale.errors import (
     TooYoungError,
 )
 from oppet.sale.rights import Staff
-from oppet.till.errors import NeedsQuantityError, NotPossibleNowError, NotSignedInError
-from oppet.till.selling import MOST_DISCOUNTS, MOST_PARKED
-from oppet.till.till import Till
-from tests.till.acts import refused
-from tests.till.world import ALVA, BAG, BANANA, BEER, BO, BREAD, COLA, CRISPS, MILK, a_till, an_article
+from tests.register.acts import refused
+from tests.register.world import ALVA, BAG, BANANA, BEER, BO, BREAD, COLA, CRISPS, MILK, a_till, an_article
 
 MILK_CODE, BREAD_CODE = "7310865004703", "7312345678909"
 GS = "\x1d"

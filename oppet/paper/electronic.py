@@ -27,8 +27,8 @@ from oppet.base.clock import parse_utc, utc_text
 from oppet.base.errors import RefusedError, UntrustedError
 from oppet.base.signing import Signer, Verifier
 from oppet.base.words import N_
-from oppet.fiscal.code_text import LARGEST_PRINTED, PREFIX, NotAReceiptCodeError, b45decode, b45encode
 from oppet.journal.kinds import LineDiscount, Original, Receipt, ReceiptLine, ReceiptTender, VatAmount
+from oppet.paper.code_text import LARGEST_PRINTED, PREFIX, NotAReceiptCodeError, b45decode, b45encode
 
 __all__ = [
     "PREFIX",

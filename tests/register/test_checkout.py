@@ -9,7 +9,6 @@ import pytest
 from oppet.base.clock import parse_utc
 from oppet.base.errors import OppetError
 from oppet.base.money import NotAnAmountError
-from oppet.fiscal.paths import NoReceiptPathError
 from oppet.fiscal.series import believe_series
 from oppet.fiscal.unit import UnitStatus
 from oppet.goods.catalogue import Catalogue
@@ -32,7 +31,10 @@ from oppet.journal.kinds import (
     UnitClosed,
     UnitProbed,
 )
+from oppet.paper.paths import NoReceiptPathError
 from oppet.payments.means import NotWholeKronorError, TooMuchError
+from oppet.register.errors import NoControlUnitError, NoReceiptError, NotPossibleNowError, OutageOpenError
+from oppet.register.till import Till
 from oppet.sale.errors import (
     AlreadyCopiedError,
     BasketEmptyError,
@@ -40,11 +42,9 @@ from oppet.sale.errors import (
     NoSuchSaleError,
     NotEnoughPaidError,
 )
-from oppet.till.errors import NoControlUnitError, NoReceiptError, NotPossibleNowError, OutageOpenError
-from oppet.till.till import Till
-from tests.till.acts import refused
-from tests.till.failing import PowerCutError, a_failing_till
-from tests.till.world import (
+from tests.register.acts import refused
+from tests.register.failing import PowerCutError, a_failing_till
+from tests.register.world import (
     ALVA,
     BAG,
     BANANA,

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from oppet.base.signing import Verifier
 from oppet.fiscal import electronic
-from oppet.fiscal.code_text import (
+from oppet.journal.kinds import LineDiscount, Original, Receipt, ReceiptLine, ReceiptTender, VatAmount
+from oppet.paper.code_text import (
     LARGEST_PRINTED,
     LARGEST_SHOWN,
     PREFIX,
@@ -23,7 +24,7 @@ from oppet.fiscal.code_text import (
     modules,
     parts,
 )
-from oppet.fiscal.electronic import (
+from oppet.paper.electronic import (
     ElectronicReceipt,
     ForgedReceiptError,
     UnknownTillError,
@@ -33,8 +34,7 @@ from oppet.fiscal.electronic import (
     pack_to_print,
     unpack,
 )
-from oppet.journal.kinds import LineDiscount, Original, Receipt, ReceiptLine, ReceiptTender, VatAmount
-from tests.fiscal.papers import (
+from tests.paper.papers import (
     A_RETURN,
     A_SALE,
     A_TRAINING,

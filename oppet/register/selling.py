@@ -35,6 +35,8 @@ from oppet.journal.kinds import (
     SaleResumed,
     ScanRefused,
 )
+from oppet.register.desk import Desk
+from oppet.register.errors import NeedsQuantityError, NotPossibleNowError
 from oppet.sale import basket as baskets
 from oppet.sale.basket import MOST_LINES, Basket, Line
 from oppet.sale.errors import (
@@ -50,8 +52,6 @@ from oppet.sale.lines import changed, goods_line, pant_line
 from oppet.sale.price import beyond, discount_of, price
 from oppet.sale.rights import Staff, approver
 from oppet.sale.tokens import members_token
-from oppet.till.desk import Desk
-from oppet.till.errors import NeedsQuantityError, NotPossibleNowError
 
 __all__ = ["Selling"]
 

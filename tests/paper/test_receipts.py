@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oppet.fiscal.code_text import LARGEST_SHOWN
-from oppet.fiscal.paper import copy_paper, electronic_paper, notice_paper, printed_again, receipt_paper, with_code
-from oppet.fiscal.report_paper import report_paper
-from oppet.fiscal.sheet import COLUMNS, CUT, Paper, Row, Say, amount, cells, lines, when
 from oppet.journal.kinds import LineDiscount, Report
-from tests.fiscal.papers import (
+from oppet.paper.code_text import LARGEST_SHOWN
+from oppet.paper.receipts import copy_paper, electronic_paper, notice_paper, printed_again, receipt_paper, with_code
+from oppet.paper.reports import report_paper
+from oppet.paper.sheet import COLUMNS, CUT, Paper, Row, Say, amount, cells, lines, when
+from tests.paper.papers import (
     A_COPY,
     A_REPORT,
     A_RETURN,
@@ -28,7 +28,7 @@ from tests.fiscal.papers import (
     a_line,
     a_receipt,
 )
-from tests.fiscal.swedish import in_english, in_swedish
+from tests.paper.swedish import in_english, in_swedish
 
 HOSTILE = "\x1bp\x00\x19\xfa\x1d!\x11\x07\x10\x04\x01 R\u202eetaP\u200b\x85\n\r\t\u2028 x"
 

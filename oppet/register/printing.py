@@ -9,19 +9,19 @@ from __future__ import annotations
 from typing import Protocol
 
 from oppet.base.errors import UnavailableError
-from oppet.fiscal.paper import copy_paper, electronic_paper, printed_again, receipt_paper
-from oppet.fiscal.paths import ReceiptPath
-from oppet.fiscal.report_paper import report_paper
-from oppet.fiscal.sheet import Paper, Say
 from oppet.journal.kinds import CopyMade, Receipt, ReceiptPrinted, ReportMade
-from oppet.till.desk import Desk
-from oppet.till.state import COPY, NORMAL, TRAINING, Unprinted
+from oppet.paper.paths import ReceiptPath
+from oppet.paper.receipts import copy_paper, electronic_paper, printed_again, receipt_paper
+from oppet.paper.reports import report_paper
+from oppet.paper.sheet import Paper, Say
+from oppet.register.desk import Desk
+from oppet.register.state import COPY, NORMAL, TRAINING, Unprinted
 
 __all__ = ["Coder", "Printing"]
 
 
 class Coder(Protocol):
-    """Makes the signed code of the receipt in entry `seq`: what its QR holds (`fiscal/electronic.py`).
+    """Makes the signed code of the receipt in entry `seq`: what its QR holds (`paper/electronic.py`).
 
     On a screen it always is the whole receipt; on paper only where it fits.
     """

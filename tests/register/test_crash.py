@@ -21,10 +21,10 @@ from oppet.base.errors import OppetError, UnavailableError
 from oppet.drivers.journal_reader import verify_file
 from oppet.fiscal.series import believe_series
 from oppet.journal.kinds import CodeUnknown, CopyMade, Receipt, ReceiptPrinted
+from oppet.register.till import Till
 from oppet.sale.rights import Staff
-from oppet.till.till import Till
 from tests.drivers.faulty_disk import FaultyDisk, PowerCutError
-from tests.till.world import BEER, BREAD, COLA, CRISPS, MILK, World
+from tests.register.world import BEER, BREAD, COLA, CRISPS, MILK, World
 
 # A machine without power complains once more when Python clears it away: nobody is there to hear it.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

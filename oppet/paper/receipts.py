@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from oppet.base.words import N_
-from oppet.fiscal.code_text import parts
-from oppet.fiscal.sheet import BLANK, CUT, RULE, Paper, Row, Say, amount, joined, shortened, when
 from oppet.journal.kinds import CopyMade, LineDiscount, Receipt, ReceiptLine, ReceiptTender, VatAmount
+from oppet.paper.code_text import parts
+from oppet.paper.sheet import BLANK, CUT, RULE, Paper, Row, Say, amount, joined, shortened, when
 from oppet.payments.means import MEANS
 
 __all__ = [

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from oppet import __version__
 from oppet.base.words import N_
-from oppet.fiscal.sheet import Say
 from oppet.journal.kinds import EpochOpened, SignedIn, SignedOut, TillStarted, TillStopped
+from oppet.paper.sheet import Say
 from oppet.payments.means import KRONA
+from oppet.register.checkout import Checkout, Outcome
+from oppet.register.desk import Desk, Rules
+from oppet.register.drawer import Drawer
+from oppet.register.errors import NotPossibleNowError
+from oppet.register.ports import Ports
+from oppet.register.printing import Coder, Printing
+from oppet.register.reserve import Reserve
+from oppet.register.returns import FindReceipt, Returns
+from oppet.register.selling import Selling
 from oppet.sale import basket as baskets
 from oppet.sale.rights import Staff
-from oppet.till.checkout import Checkout, Outcome
-from oppet.till.desk import Desk, Rules
-from oppet.till.drawer import Drawer
-from oppet.till.errors import NotPossibleNowError
-from oppet.till.ports import Ports
-from oppet.till.printing import Coder, Printing
-from oppet.till.reserve import Reserve
-from oppet.till.returns import FindReceipt, Returns
-from oppet.till.selling import Selling
 
 __all__ = ["Till"]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from oppet.base.signing import Signer
-from oppet.fiscal.paths import ReceiptPath
 from oppet.fiscal.unit import ControlUnit
 from oppet.goods.catalogue import Catalogue
 from oppet.journal.entry import Entry, Head
 from oppet.journal.kinds import Body
+from oppet.paper.paths import ReceiptPath
 
 __all__ = ["Clock", "Journal", "Ports"]
 

@@ -13,11 +13,11 @@ from oppet.base.money import LARGEST_ORE, kronor
 from oppet.base.words import N_
 from oppet.fiscal.tally import Identity
 from oppet.journal.kinds import CashCounted, CashMoved, DrawerOpened, FloatSet, ReportMade, SaleParked
+from oppet.register.desk import Desk
+from oppet.register.errors import NotPossibleNowError
+from oppet.register.printing import Printing
 from oppet.sale import basket as baskets
 from oppet.sale.rights import Staff, approver
-from oppet.till.desk import Desk
-from oppet.till.errors import NotPossibleNowError
-from oppet.till.printing import Printing
 
 __all__ = ["DENOMINATIONS", "Drawer"]
 

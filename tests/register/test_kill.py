@@ -26,7 +26,7 @@ from oppet.drivers.processes import Helper
 from oppet.fiscal.series import believe_series
 from oppet.journal.entry import Entry, body_of, parse
 from oppet.journal.kinds import CopyMade, Receipt, ReceiptPrinted, RegistrationSent
-from tests.till.world import goods
+from tests.register.world import goods
 
 UNIT = "SIMCC000000000001"
 STEPS = ("sale_opened", "line_added", "registration_sent", "receipt", "receipt_printed")
@@ -71,7 +71,7 @@ def run_once(path: Path, seed: int, chance: Random) -> None:
     """Start the till, let it sell for a moment, and kill it: some kills fall into its start."""
     root = Path(__file__).parents[2]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.till.kill_child", str(path), str(seed)],
+        [sys.executable, "-m", "tests.register.kill_child", str(path), str(seed)],
         cwd=root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -13,8 +13,6 @@ from oppet.base.clock import parse_utc
 from oppet.base.errors import UnavailableError
 from oppet.base.signing import Signer
 from oppet.drivers.journal_file import JournalFile
-from oppet.fiscal.paths import PathKind, PathState, PrinterAwayError
-from oppet.fiscal.sheet import Paper
 from oppet.fiscal.unit import UnitCode, UnitRefused, UnitSilent, UnitStatus
 from oppet.goods.article import Article, Price
 from oppet.goods.catalogue import Catalogue
@@ -22,11 +20,13 @@ from oppet.goods.freshness import MarkDownRule, Recall
 from oppet.goods.promotions import Promotion
 from oppet.journal.entry import Entry, body_of
 from oppet.journal.kinds import Body, EpochOpened, Original, Receipt, UnitRequest
+from oppet.paper.paths import PathKind, PathState, PrinterAwayError
+from oppet.paper.sheet import Paper
+from oppet.register.desk import Rules
+from oppet.register.errors import NoReceiptError
+from oppet.register.ports import Ports
+from oppet.register.till import Till
 from oppet.sale.rights import Staff
-from oppet.till.desk import Rules
-from oppet.till.errors import NoReceiptError
-from oppet.till.ports import Ports
-from oppet.till.till import Till
 
 SUNDAY = parse_utc("2026-11-22T09:00:00.000Z")
 NO_LEAST = Rules(disk_least_mb=0)  # a test's disk may be small

@@ -15,7 +15,6 @@ import msgspec
 from oppet.base.clock import local_minute, parse_utc, utc_text
 from oppet.base.errors import UnavailableError
 from oppet.base.words import N_
-from oppet.fiscal.paths import ReceiptPath, first_ready
 from oppet.goods.promotions import PromotionBook
 from oppet.journal.entry import body_of
 from oppet.journal.kinds import (
@@ -35,11 +34,8 @@ from oppet.journal.kinds import (
     TenderReversed,
     TimeConfirmed,
 )
-from oppet.sale.basket import Basket
-from oppet.sale.errors import NoSuchSaleError
-from oppet.sale.price import Priced, price
-from oppet.sale.rights import Limits, Staff, approver
-from oppet.till.errors import (
+from oppet.paper.paths import ReceiptPath, first_ready
+from oppet.register.errors import (
     ClockInDoubtError,
     DiskNearlyFullError,
     FloatMissingError,
@@ -47,9 +43,13 @@ from oppet.till.errors import (
     NotSignedInError,
     OutageOpenError,
 )
-from oppet.till.ports import Ports
-from oppet.till.state import COPY, NORMAL, TRAINING, State
-from oppet.till.timekeeping import STEP_MS, Timekeeper
+from oppet.register.ports import Ports
+from oppet.register.state import COPY, NORMAL, TRAINING, State
+from oppet.register.timekeeping import STEP_MS, Timekeeper
+from oppet.sale.basket import Basket
+from oppet.sale.errors import NoSuchSaleError
+from oppet.sale.price import Priced, price
+from oppet.sale.rights import Limits, Staff, approver
 
 __all__ = ["VIEW", "Desk", "Filed", "Rules"]
 

@@ -52,6 +52,10 @@ from oppet.journal.kinds import (
     UnitRequest,
 )
 from oppet.payments.means import CASH, KRONA, means
+from oppet.register.desk import Desk, shown
+from oppet.register.errors import NoControlUnitError, NoReceiptError, NotPossibleNowError, OutageOpenError
+from oppet.register.printing import Printing
+from oppet.register.state import COPY, NORMAL, SERIES
 from oppet.sale import basket as baskets
 from oppet.sale.basket import Basket
 from oppet.sale.errors import (
@@ -66,10 +70,6 @@ from oppet.sale.price import Priced
 from oppet.sale.rights import Staff, approver
 from oppet.sale.settle import decide_tender, left_to_pay, settle, vat_of
 from oppet.sale.tokens import payment_reference
-from oppet.till.desk import Desk, shown
-from oppet.till.errors import NoControlUnitError, NoReceiptError, NotPossibleNowError, OutageOpenError
-from oppet.till.printing import Printing
-from oppet.till.state import COPY, NORMAL, SERIES
 
 __all__ = ["Checkout", "Outcome"]
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from oppet.base.money import thousandths
 from oppet.base.words import N_
-from oppet.fiscal.paper import identity_rows, vat_rows
-from oppet.fiscal.sheet import CUT, RULE, Paper, Row, Say, amount, shortened, when
 from oppet.journal.kinds import Report, ReportMade
+from oppet.paper.receipts import identity_rows, vat_rows
+from oppet.paper.sheet import CUT, RULE, Paper, Row, Say, amount, shortened, when
 from oppet.payments.means import MEANS
 
 __all__ = ["report_paper"]

@@ -8,9 +8,9 @@ import pytest
 
 from oppet.fiscal.reserve import NotASlipCaseError, SlipNotPrintedError, SlipUsedError
 from oppet.journal.kinds import CaseOpened, OutageBegan, OutageEnded
+from oppet.register.errors import NoControlUnitError, NotPossibleNowError, OutageOpenError
 from oppet.sale.errors import NeedsApprovalError
-from oppet.till.errors import NoControlUnitError, NotPossibleNowError, OutageOpenError
-from tests.till.world import BO, MILK, a_till
+from tests.register.world import BO, MILK, a_till
 
 
 def test_f12_no_unit_begins_the_routine_and_a_unit_that_answers_lets_a_supervisor_end_it(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What an auditor asks of journals, without trusting the till that wrote them."""
