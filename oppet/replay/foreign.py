@@ -408,18 +408,17 @@ class _Planner:
         given += [(MEANS[row.sub], row.sub, -row.cents) for row in self._kept_tenders()]
         for place, (means, reference, cents) in enumerate(given):
             own = place >= len(self._front)
-            if own and place == len(given) - 1 and left - cents <= self._slack:
-                cents = max(cents, left)  # a rounding of ours upwards: it pays a cent more
-            part = min(left, cents)
-            if not part:
-                over += cents if own else 0
-            elif means == "cash":
-                paid.append(Paid(means, reference, cents, part, cents - part))
-            else:
+            last = own and place == len(given) - 1
+            worth = left if last and 0 < left - cents <= self._slack else cents  # a rounding of ours upwards
+            part = min(left, worth)
+            if part and means == "cash":
+                paid.append(Paid(means, reference, worth, part, worth - part))
+            elif part:
                 paid.append(Paid(means, reference, part, part))
-                over += cents - part if own else 0
-                if not own and cents > part:
-                    self._cover(why.PAID_OUT, paid=part - cents)
+            if own and (means != "cash" or not part):
+                over += worth - part
+            elif not own and worth > part:
+                self._cover(why.PAID_OUT, paid=part - worth)
             left -= part
         if left or not paid:
             paid.append(Paid("cash", "CA", left, left))

@@ -125,7 +125,7 @@ def voided(lines: Sequence[tuple[LogLine, int]], row: LogLine) -> int | None:
     ]
     exact = [place for place, left in same if left == -row.milli]
     more = [place for place, left in same if left > -row.milli]
-    return (exact or more or [None])[-1]
+    return next(reversed(exact or more), None)
 
 
 def stands(lines: Sequence[tuple[LogLine, int]], row: LogLine) -> bool:

@@ -184,7 +184,7 @@ class _Row:
         if value is None or value != value or abs(value) > LARGEST:
             raise self.bad(column)
         scaled = value * parts
-        whole = round(scaled)
+        whole: int = round(scaled)
         if abs(scaled - whole) > 0.02 + abs(whole) * SINGLE:
             raise self.bad(column)
         return whole
