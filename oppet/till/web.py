@@ -3,7 +3,7 @@
 The till is synchronous and does one deed at a time: handlers run in a worker thread and take the counter's lock. Guards against other
 pages and other programs on the machine: only our own Host and Origin are answered, a session belongs to the browser that signed in,
 bodies are small, no script but ours runs. Leaves what a deed is to `web_sale.py` and `web_day.py`.
-Keeps T5 (a page never shows a traceback, and a hostile request changes nothing).
+Keeps W1 (strangers change nothing) and W2 (no traceback, ever).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Holds the till, who may act in this browser, and which pane is open. After each deed every region of the page is laid out, and only
 those that differ from what the browser has are sent; lines of the basket one by one. Leaves what a deed is to `web_sale.py` and
-`web_day.py`, HTTP to `web.py`. One lock: one deed at a time (two windows do no harm).
+`web_day.py`, HTTP to `web.py`. One lock: one deed at a time (W6). Keeps W7 (only what changed is sent).
 """
 
 from __future__ import annotations

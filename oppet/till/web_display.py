@@ -1,6 +1,6 @@
 """The customer's window: what is bought, what to pay, what comes back; told by the till, never asking it for anything.
 
-A bell rings after each deed; each open window then gets the basket as one server-sent event. Shows no staff and no member.
+A bell rings after each deed; each open window then gets the basket as one server-sent event. Shows no staff and no member (W8).
 """
 
 from __future__ import annotations

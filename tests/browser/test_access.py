@@ -74,6 +74,14 @@ def asking(name: str) -> Callable[[Cashier], None]:
     return ask
 
 
+def with_key(key: str) -> Callable[[Cashier], None]:
+    def press(cashier: Cashier) -> None:
+        basket(cashier)
+        cashier.key(key)
+
+    return press
+
+
 def paid(cashier: Cashier) -> None:
     cashier.scan("10001")
     cashier.pay_cash("500")
@@ -117,14 +125,14 @@ def parked(cashier: Cashier) -> None:
 STATES: dict[str, Callable[[Cashier], None]] = {
     "empty": lambda cashier: None,
     "basket": basket,
-    "cash": lambda cashier: (basket(cashier), cashier.key("F6"))[0],
-    "card": lambda cashier: (basket(cashier), cashier.key("F7"))[0],
+    "cash": with_key("F6"),
+    "card": with_key("F7"),
     "done": paid,
     "search": searched,
     "weight": weighed,
     "age": aged,
     "refused": refused,
-    "line": lambda cashier: (basket(cashier), cashier.key("F3"))[0],
+    "line": with_key("F3"),
     "discount": asking("Rabatt"),
     "member": asking("Medlem"),
     "price": asking("Pris"),

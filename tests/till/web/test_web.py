@@ -213,6 +213,7 @@ def test_w6_an_older_basket_changes_nothing(open_till: Window) -> None:
 
 
 def test_w7_only_what_changed_is_sent(open_till: Window) -> None:
+    answer = ""
     for _ in range(10):
         answer = open_till.do("scan", text=MILK)
     assert answer.count("<li ") == 1
