@@ -10,9 +10,13 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
+# A till's rules have no clock, and neither have their tests: a slow machine is no failure.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 IN_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
 NO_CHROMIUM = "no Chromium: install the package chromium"
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from oppet.base.clock import local_minute, parse_utc, utc_text
 from oppet.base.errors import UnavailableError
@@ -61,14 +63,17 @@ LATEST_MS = parse_utc("2100-01-01T00:00:00.000Z")
 SUMMER_MS = 2 * 3_600_000  # a Swedish day begins at most two hours before a UTC one
 
 
-class Rules(msgspec.Struct, frozen=True):
+Megabytes = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+
+
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a chain sets for its tills. Disk in megabytes; the rest is in the rooms that use it."""
 
     limits: Limits = Limits()
-    disk_warn_mb: int = 2000
-    disk_least_mb: int = 200
+    disk_warn_mb: Megabytes = 2000
+    disk_least_mb: Megabytes = 200
     electronic: bool = True  # customers may be given electronic receipts
-    views_every: int = 20_000  # entries between two snapshots of the state
+    views_every: Annotated[int, Meta(ge=100, le=10_000_000)] = 20_000  # entries between two snapshots of the state
 
 
 # What changes a basket's price; between two of these it is reckoned once.
@@ -106,7 +111,9 @@ class Desk:
         self._cut_off = False
         self.settle: Callable[[], object] = lambda: None  # what checkout does with a registration that was cut off
         self._load()
-        self.time = Timekeeper(max(self._last, _day_began(ports.catalogue.made)))
+        made = _day_began(ports.catalogue.made)
+        # The price file's day is only a lower bound: a till's first start may be long after it.
+        self.time = Timekeeper(max(self._last, made)) if self._last else Timekeeper(made or EARLIEST_MS, LATEST_MS)
 
     # --- the journal and the state that follows it
 

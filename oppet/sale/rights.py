@@ -6,8 +6,12 @@ limit and an opened drawer need a supervisor's own approval, which is journalled
 
 from __future__ import annotations
 
-import msgspec
+from typing import Annotated
 
+import msgspec
+from msgspec import Meta
+
+from oppet.base.money import LARGEST_ORE
 from oppet.base.words import N_
 from oppet.sale.errors import NeedsApprovalError
 
@@ -18,14 +22,14 @@ RANK = {CASHIER: 1, SUPERVISOR: 2, MANAGER: 3}
 ROLE_WORDS = {CASHIER: N_("cashier"), SUPERVISOR: N_("supervisor"), MANAGER: N_("store manager")}
 
 
-class Limits(msgspec.Struct, frozen=True):
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a cashier does alone; a chain sets its own. Amounts in öre, discounts in whole percent of what they are
     taken from.
     """
 
-    void_ore: int = 20_000
-    discount_percent: int = 10
-    abandon_ore: int = 50_000
+    void_ore: Annotated[int, Meta(ge=0, le=LARGEST_ORE)] = 20_000
+    discount_percent: Annotated[int, Meta(ge=0, le=100)] = 10
+    abandon_ore: Annotated[int, Meta(ge=0, le=LARGEST_ORE)] = 50_000
 
 
 class Staff(msgspec.Struct, frozen=True):

@@ -5,7 +5,6 @@ What the law fixes cannot be set here. Wiring the values to drivers is `main.py`
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 import msgspec
@@ -97,8 +96,14 @@ def read_staff(data: bytes, file: str) -> list[Member]:
         raise SettingsError(file=file, reason=_plain(error)) from None
     if len({member.number for member in members}) < len(members):
         raise SettingsError(file=file, reason="two of the staff have the same number")
+    badges = [member.badge for member in members if member.badge]
+    if len(set(badges)) < len(badges):
+        raise SettingsError(file=file, reason="two of the staff have the same badge")
     return members
 
 
 def _plain(error: msgspec.DecodeError) -> str:
-    return re.sub(r"^(JSON is malformed: )?", "", clip(str(error), 160))
+    """The place first: what is wrong there may be long, and is cut."""
+    wrong, _, place = str(error).removeprefix("JSON is malformed: ").partition(" - at ")
+    where = place.strip("`").removeprefix("$").removeprefix(".")
+    return clip(f"{where}: {wrong}" if where else wrong)

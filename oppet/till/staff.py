@@ -35,7 +35,7 @@ class Member(msgspec.Struct, frozen=True):
     number: Annotated[int, Meta(ge=1, le=999_999)]
     role: Literal["cashier", "supervisor", "manager"]
     pin: Annotated[str, Meta(pattern=r"^\$argon2")]  # digest
-    badge: str = ""  # SHA-256 of the badge's code, hex
+    badge: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""  # SHA-256 of the badge's code, hex
 
 
 class StaffList:

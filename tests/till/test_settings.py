@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -100,10 +101,8 @@ def test_t8_settings_of_nonsense_name_the_place(data: bytes, place: str) -> None
     st.one_of(st.none(), st.integers(), st.text(max_size=5), st.lists(st.none(), max_size=2)),
 )
 def test_t8_any_other_value_is_read_or_refused_and_nothing_else(key: str, value: object) -> None:
-    try:
-        read_settings(json.dumps(GOOD | {key: value}).encode(), "till.json")
-    except SettingsError as refused:
-        assert "till.json" in str(refused)
+    with suppress(SettingsError):
+        assert read_settings(json.dumps(GOOD | {key: value}).encode(), "till.json").till
 
 
 @given(st.binary(max_size=200))
