@@ -14,7 +14,7 @@ import msgspec
 
 from oppet.base.errors import RefusedError
 from oppet.base.words import N_
-from oppet.drivers import files
+from oppet.drivers import files, serving
 from oppet.drivers.pins import digest_of
 from oppet.drivers.processes import Helper
 from oppet.till.main import open_till, serve
@@ -81,6 +81,7 @@ def demo(*, port: int = 8300, folder: Path = Path("var/demo"), browser: bool = T
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        listener = stack.enter_context(serving.listen(port))
         print("Starting two simulated control units …", flush=True)
         serial = stack.enter_context(
             Helper("oppet.simulators.skattedosan", ["--unit", SKATTEDOSAN, "--state", str(folder / "unit-serial.log")])
@@ -101,5 +102,5 @@ def demo(*, port: int = 8300, folder: Path = Path("var/demo"), browser: bool = T
         )
         if browser:
             webbrowser.open(url)
-        serve(opened)
+        serve(opened, listener)
     return 0

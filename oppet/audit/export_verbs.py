@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from oppet import __version__
-from oppet.base.clock import local_day, parse_utc, utc_text
+from oppet.base.clock import day_bounds, local_day, parse_utc, utc_text
 from oppet.base.errors import RefusedError, UntrustedError
 from oppet.base.words import N_
 from oppet.drivers import files
@@ -61,12 +61,13 @@ class _Entries:
                 yield parse(data)
 
 
-def _day(text: str) -> str:
-    try:
-        parse_utc(f"{text}T00:00:00.000Z")
-    except ValueError:
-        raise NotADayError(text=text) from None
-    return text
+def _days(first: str, last: str) -> tuple[str, str]:
+    for text in (first, last):
+        try:
+            day_bounds(text, text)
+        except ValueError:
+            raise NotADayError(text=text) from None
+    return day_bounds(first, last)
 
 
 def export(file: Path, *, skvfs: Path, first_day: str = "", last_day: str = "", by: str = "revision") -> int:
@@ -86,20 +87,16 @@ def export(file: Path, *, skvfs: Path, first_day: str = "", last_day: str = "", 
         Who exports it: a staff number or a role, never a name.
     """
     entries = _Entries(file)
-    times = [entry.time for entry in entries]
-    if not times:
+    first = last = ""
+    for entry in entries:
+        first, last = first or entry.time, entry.time
+    if not first:
         raise NothingToBookError(file=str(file))
-    wanted = [
-        t for t in times if _within(t, _day(first_day) if first_day else "", _day(last_day) if last_day else "9999")
-    ]
-    period = Period(min(wanted, default=times[0]), max(wanted, default=times[0]))
+    start, end = _days(first_day or local_day(parse_utc(first)), last_day or local_day(parse_utc(last)))
+    period = Period(start if first_day else first, end if last_day else max(first, last))
     files.write_pieces(skvfs, xml_of(entries, period, by, utc_text(SystemClock().now())))
-    print(f"{skvfs}: {len(wanted)} of {len(times)} entries, {period.start} to {period.end}")
+    print(f"{skvfs}: {period.start} to {period.end}")
     return 0
-
-
-def _within(time: str, first: str, last: str) -> bool:
-    return first <= local_day(parse_utc(time)) <= last
 
 
 def books(journals: tuple[Path, ...], /, *, sie_file: Annotated[Path, Parameter(name="--sie")]) -> int:

@@ -14,20 +14,24 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from msgspec import structs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from oppet.base.errors import RefusedError, clip
 from oppet.base.words import N_
 from oppet.drivers.journal_reader import JournalReader, Verdict, first_difference, verify_file
+from oppet.fiscal.series import SENTENCES, Series
+from oppet.fiscal.series import Finding as Wrong
 from oppet.journal.chain import UNREADABLE, WHY, Finding, Row
-from oppet.journal.entry import Entry, Head, parse
+from oppet.journal.entry import Entry, Head, body_of, parse
 
 __all__ = ["NotAKeyError", "NotAnAnchorError", "show", "verify"]
 
 UNTRUSTED = 2  # the exit code of a journal with something wrong in it
 DIGEST = 64
 LONGEST_LINE = 2000
+MOST_SHOWN = 20
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="")]
 
@@ -46,9 +50,10 @@ def verify(
     key: str = "",
     anchor: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     other: Annotated[Path | None, Parameter(name="--with")] = None,
+    chain_only: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Check a copy of a journal: every link, every signature; name the first thing wrong.
+    """Check a copy of a journal: every link, every signature, every number; name the first thing wrong.
 
     Parameters
     ----------
@@ -61,23 +66,47 @@ def verify(
         NUMBER:DIGEST of an entry seen before, on a receipt or at a keeper; may be given several times.
     other
         Another copy of the same journal: is one the beginning of the other, or do they part?
+    chain_only
+        Leave out what entries say: receipt numbers without gap or repeat, codes given for that very receipt, one copy,
+        sums, X and Z reports reckoned again.
     as_json
         Print one JSON object.
     """
     public_key = _key(key) if key else None
+    wrong: list[Wrong] = []
     anchors = [_anchor(text) for text in anchor]
     with _progress(hidden=as_json) as progress:
         verdict = verify_file(file, public_key, anchors, progress=progress)
         second = verify_file(other, public_key, (), progress=progress) if other and not verdict.finding else None
-    blamed, finding = file, verdict.finding
-    if other and second:
-        blamed, finding = other, second.finding or _compare(file, verdict, other, second)
+        blamed, finding = file, verdict.finding
+        if other and second:
+            blamed, finding = other, second.finding or _compare(file, verdict, other, second)
+        if not (chain_only or finding):
+            wrong = _numbers(file, verdict.entries, progress)
     notes = _notes(verdict, second, given=public_key is not None)
     if as_json:
-        print(json.dumps(_as_json(blamed, verdict, finding, notes), ensure_ascii=False))
+        told = _as_json(blamed, verdict, finding, notes)
+        print(json.dumps(told | {"numbers": [structs.asdict(one) for one in wrong]}, ensure_ascii=False))
     else:
         print(_as_text(blamed, verdict, finding, notes))
-    return UNTRUSTED if finding else 0
+        for one in wrong[:MOST_SHOWN]:
+            print(SENTENCES[one.what].format(**structs.asdict(one)))
+        if len(wrong) > MOST_SHOWN:
+            print(f"… and {len(wrong) - MOST_SHOWN} more.")
+    return UNTRUSTED if finding or wrong else 0
+
+
+def _numbers(file: Path, total: int, progress: Callable[[int, int], None]) -> list[Wrong]:
+    """What the entries of a whole chain say that cannot be: `fiscal/series.py` judges, this only reads."""
+    series = Series()
+    with JournalReader(file) as reader:
+        for place, (_, data) in enumerate(reader.rows(), 1):
+            assert data is not None, "the chain was whole a moment ago"
+            entry = parse(data)
+            series.count(entry.seq, body_of(entry))
+            if place % 50_000 == 0:
+                progress(place, total)
+    return series.findings
 
 
 def show(

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-__all__ = ["SWEDEN", "Clock", "local", "local_day", "local_minute", "parse_utc", "utc_text"]
+__all__ = ["SWEDEN", "Clock", "day_bounds", "local", "local_day", "local_minute", "parse_utc", "utc_text"]
 
 SWEDEN = ZoneInfo("Europe/Stockholm")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,6 +54,13 @@ def _local_minute(minute: int) -> str:
 def local_minute(instant: int) -> str:
     """Local "2026-11-22T14:32": prices and promotions compare against this text."""
     return _local_minute(instant // 60_000)
+
+
+def day_bounds(first: str, last: str) -> tuple[str, str]:
+    """The first and last millisecond of a stretch of local days "2026-11-22", as UTC text. Raises ValueError."""
+    start = datetime.strptime(first, "%Y-%m-%d").replace(tzinfo=SWEDEN)
+    end = datetime.strptime(last, "%Y-%m-%d").replace(tzinfo=SWEDEN) + timedelta(days=1)  # a local day, however long
+    return utc_text((start - _EPOCH) // _MS), utc_text((end - _EPOCH) // _MS - 1)
 
 
 def local_day(instant: int) -> str:

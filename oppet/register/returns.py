@@ -25,9 +25,12 @@ __all__ = ["FindReceipt", "Returnable", "Returns"]
 
 
 class FindReceipt(Protocol):
-    """Reads a receipt's signed code: whose it is and what it says. Raises UntrustedError or RefusedError leaves."""
+    """Reads a receipt's signed code: whose it is and what it says; a short code says only whose.
 
-    def __call__(self, code: str) -> tuple[Original, Receipt]: ...
+    Raises UntrustedError or RefusedError leaves.
+    """
+
+    def __call__(self, code: str) -> tuple[Original, Receipt | None]: ...
 
 
 class Returnable:
@@ -92,6 +95,8 @@ class Returns:
         original, receipt = self._by_code(text)
         if (original.till, original.epoch) == (journal.till, journal.epoch):
             receipt = self._own(original.number)  # the journal is better than any code
+        if receipt is None:
+            raise NoReceiptError(number=original.number)
         return original, receipt
 
     def _own(self, number: int) -> Receipt:

@@ -9,11 +9,9 @@ import gc
 import re
 from pathlib import Path
 
-import uvicorn
-
 from oppet import __version__
 from oppet.base.signing import Signer, Verifier
-from oppet.drivers import files
+from oppet.drivers import files, serving
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.control_unit_skattedosan import SkattedosanUnit
 from oppet.drivers.control_unit_xccsp import XccspUnit
@@ -27,7 +25,7 @@ from oppet.goods.catalogue import Catalogue, decode
 from oppet.journal.kinds import EpochOpened, Original, Receipt
 from oppet.paper.electronic import pack, pack_to_print, unpack
 from oppet.paper.paths import ReceiptPath
-from oppet.register.errors import NoReceiptError, SettingsError
+from oppet.register.errors import SettingsError
 from oppet.register.ports import Ports
 from oppet.register.till import Till
 from oppet.till.settings import PrinterSettings, Settings, UnitSettings, read_settings, read_staff
@@ -88,14 +86,12 @@ def open_till(path: Path) -> Opened:
         raise
 
 
-def serve(opened: Opened) -> None:
+def serve(opened: Opened, listener: serving.Listener) -> None:
     """Show the page on this machine alone until we are told to stop; then end the run in order."""
-    port = opened.settings.port
+    port = listener.getsockname()[1]
     app = create_app(opened.till, opened.staff, (f"127.0.0.1:{port}", f"localhost:{port}"))
     try:
-        uvicorn.run(
-            app, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
-        )
+        serving.serve(app, listener)
     finally:
         opened.close()
 
@@ -108,9 +104,11 @@ def run(settings: Path) -> int:
     settings
         The till's settings file (docs/settings.md says what stands in it).
     """
-    opened = open_till(settings)
-    print(f"The till is open: http://127.0.0.1:{opened.settings.port}/", flush=True)
-    serve(opened)
+    said = read_settings(files.read(settings, 1 << 20), str(settings))
+    with serving.listen(said.port) as listener:
+        opened = open_till(settings)
+        print(f"The till is open: http://127.0.0.1:{said.port}/", flush=True)
+        serve(opened, listener)
     return 0
 
 
@@ -133,12 +131,9 @@ def _assembled(
         make = pack if electronic else pack_to_print
         return make(receipt, journal.till, journal.epoch, seq, time, journal.digest_at(seq), signer)
 
-    def by_code(code: str) -> tuple[Original, Receipt]:
+    def by_code(code: str) -> tuple[Original, Receipt | None]:
         found = unpack(code, lambda till, epoch: _verifier(ports, till, epoch))
-        original = Original(found.till, found.epoch, found.number)
-        if found.receipt is None:
-            raise NoReceiptError(number=found.number)
-        return original, found.receipt
+        return Original(found.till, found.epoch, found.number), found.receipt
 
     till = Till(ports, settings.rules, sayer(settings.language), code_for, by_code)
     opening = EpochOpened(

@@ -159,6 +159,7 @@ class World:
     catalogue: Catalogue = field(default_factory=goods)
     rules: Rules = NO_LEAST
     epoch: int = 1
+    org_no: str = "5566778899"
     vfs: str | None = None
     journal: JournalFile | None = None
 
@@ -170,6 +171,7 @@ class World:
         """Start the till as after a power cut: whatever was open before is gone."""
         if self.journal is not None:
             self.journal.close()
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.journal = JournalFile.open_or_create(self.path, "K3", self.epoch, vfs=self.vfs)
         till = Till(self.ports(), self.rules, str, code_of, self.find)
         till.start(self.opening())
@@ -183,7 +185,7 @@ class World:
         return EpochOpened(
             store="S01",
             company="Testköp ekonomisk förening",
-            org_no="5566778899",
+            org_no=self.org_no,
             address="Storgatan 1, 652 24 Karlstad",
             register="K3-1",
             manufacturing_no="OPPET-K3-1",

@@ -1,0 +1,41 @@
+"""A page served on this machine alone: the socket is ours before the first line of the program runs.
+
+A port that is taken is said in words, not in a trace. Nothing here listens beyond 127.0.0.1: the till has no door to the outside.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import uvicorn
+
+from oppet.base.errors import UnavailableError
+from oppet.base.words import N_
+
+__all__ = ["Listener", "PortTakenError", "listen", "serve"]
+
+Listener = socket.socket
+
+
+class PortTakenError(UnavailableError):
+    sentence = N_("Port {port} on this machine is taken ({why}). Is a till running already? Else choose another port.")
+
+
+def listen(port: int) -> Listener:
+    """Take the port on the loopback address; 0 takes any. Raises PortTakenError."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise PortTakenError(port=port, why=error.strerror or "?") from None
+    return listener
+
+
+def serve(app: Any, listener: Listener) -> None:
+    """Serve until told to stop (SIGINT, SIGTERM)."""
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+    uvicorn.Server(config).run(sockets=[listener])
