@@ -171,8 +171,7 @@ def skeleton(tmp_path: Path) -> Path:
     """Build a house of empty rooms under our contracts; the till reaches a database through a driver."""
     (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
     house = tmp_path / "oppet"
-    names = {*LIBRARIES, "bench", "simulators", "till", "drivers"}
-    names = names.union(*rooms_under_contract().values())
+    names = {room.name for room in rooms()}
     for name in names:
         (house / name).mkdir(parents=True, exist_ok=True)
         (house / name / "__init__.py").touch()
