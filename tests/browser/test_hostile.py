@@ -96,8 +96,7 @@ def test_w3_a_scan_never_answers_a_question(cashier: Cashier, shop: ServedTill) 
     cashier.pay_cash("100")
     dialog = cashier.page.locator("dialog[data-name=age]")
     cashier.page.locator("[data-answer=yes]").focus()
-    cashier.page.keyboard.type("10001")
-    cashier.page.keyboard.press("Enter")
+    cashier.burst("10001")
     expect(dialog).to_be_visible()
     expect(dialog).to_contain_text("svara på den först")
     assert len(shop.world.bodies(LineAdded)) == 1
@@ -115,8 +114,7 @@ def test_w3_a_separator_survives_the_keyboard(cashier: Cashier) -> None:
 
 def test_w3_tab_ends_a_scan_too(cashier: Cashier, shop: ServedTill) -> None:
     before = cashier.seen()
-    cashier.page.keyboard.type("10001")
-    cashier.page.keyboard.press("Tab")
+    cashier.burst("10001", "Tab")
     cashier.answered(before)
     assert len(shop.world.bodies(LineAdded)) == 1
 
@@ -124,8 +122,7 @@ def test_w3_tab_ends_a_scan_too(cashier: Cashier, shop: ServedTill) -> None:
 def test_w3_fast_scans_wait_in_a_queue(cashier: Cashier, shop: ServedTill) -> None:
     page = cashier.page
     for code in ("10001", "10002", "10003", "10005", "10006"):
-        page.keyboard.type(code)
-        page.keyboard.press("Enter")
+        cashier.burst(code)
     expect(page.locator("#lines li")).to_have_count(5)
     added = [body.article for body in shop.world.bodies(LineAdded) if isinstance(body, LineAdded)]
     assert added == ["10001", "10002", "10003", "10005", "10006"]
