@@ -70,7 +70,7 @@ CLASSES: Final[Mapping[str, str]] = {
     TOO_MANY: "A slip of the finger, voided by the cashier there; here the till refuses it at once (S9).",
 }  # fmt: skip
 
-RATES: Final[Mapping[int, Fraction]] = {1: Fraction(7875, 100_000), 2: Fraction(10_125, 100_000)}
+RATES: Final[Mapping[int, Fraction]] = {0: Fraction(0), 1: Fraction(7875, 100_000), 2: Fraction(10_125, 100_000)}
 MOST_PIECES: Final = 999
 _KEYED: Final = re.compile(r"\d*\.(\d+)DP\d+")
 

@@ -97,12 +97,15 @@ def as_table(told: Mapping[str, Any], why: Mapping[str, str], wrong: Sequence[st
     """For a person: the classes, then the sums, then what is wrong if anything is."""
     found, figures = told["result"], told["figures"]
     table = Table(title=told["bench"])
-    for name in ("class", "receipts", "their total", "difference", "why", "for example"):
-        table.add_column(name, justify="right" if name in ("receipts", "their total", "difference") else "left")
+    table.add_column("class of difference")
+    for name in ("receipts", "their total", "difference"):
+        table.add_column(name, justify="right")
+    table.add_column("for example", no_wrap=True)
     for name, one in found["classes"].items():
-        row = (str(one["receipts"]), one["total"], one["difference"], why.get(name, ""), ", ".join(one["examples"]))
-        table.add_row(name, *row)
+        table.add_row(name, str(one["receipts"]), one["total"], one["difference"], one["examples"][0])
     console.print(table)
+    for name in found["classes"]:
+        console.print(f"[bold]{name}[/bold]: {why.get(name, '')}")
     counts = ", ".join(f"{found[name]} {name}" for name in ("receipts", "equal", "explained", "unexplained"))
     console.print(counts)
     console.print(", ".join(f"{name} {value}" for name, value in figures.items()))
