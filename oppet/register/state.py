@@ -32,6 +32,7 @@ from oppet.journal.kinds import (
     SaleOpened,
     SaleParked,
     SaleResumed,
+    SettingChanged,
     SignedIn,
     SignedOut,
     SlipsPrinted,
@@ -65,6 +66,7 @@ class State(msgspec.Struct):
     seq: int = 0
     time: str = ""
     prices: str = ""
+    settings: dict[str, str] = {}  # behandlingshistorik: what the till was last set to
     baskets: dict[int, Basket] = {}  # open, parked, being paid
     current: int = 0  # the sale in front of the cashier, 0 for none
     last_sale: int = 0
@@ -149,6 +151,11 @@ class State(msgspec.Struct):
         self.runs += 1
         self.stopped = False
         self.staff, self.role = 0, ""  # nobody is signed in at a till that has just started
+
+    def _setting(self, body: SettingChanged) -> None:
+        self.settings[body.name] = body.after
+        if not body.after:
+            del self.settings[body.name]
 
     def _stopped(self, _: TillStopped) -> None:
         self.stopped = True
@@ -247,6 +254,7 @@ _HANDLERS: dict[type[Body], Callable[[State, Any], None]] = {
     ReceiptPrinted: State._printed,
     ReportMade: State._report,
     FloatSet: State._float,
+    SettingChanged: State._setting,
     SignedIn: State._signed_in,
     SignedOut: State._signed_out,
     CaseOpened: State._case,

@@ -6,9 +6,13 @@ what the last run left between two steps before anything else happens.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from msgspec.structs import asdict
+
 from oppet import __version__
 from oppet.base.words import N_
-from oppet.journal.kinds import EpochOpened, SignedIn, SignedOut, TillStarted, TillStopped
+from oppet.journal.kinds import EpochOpened, SettingChanged, SignedIn, SignedOut, TillStarted, TillStopped
 from oppet.paper.sheet import Say
 from oppet.payments.means import KRONA
 from oppet.register.checkout import Checkout, Outcome
@@ -49,8 +53,19 @@ class Till:
             desk.write(opening)
         unclean = desk.state.runs > 0 and not desk.state.stopped
         prices = desk.ports.catalogue.version
-        desk.write(TillStarted(__version__, prices, desk.ports.installation, unclean))
+        desk.write(TillStarted(__version__, prices, desk.ports.installation, unclean), *self._changed_settings())
         return self.checkout.resume()
+
+    def _changed_settings(self) -> Iterator[SettingChanged]:
+        """What is set otherwise than when the till last started: behandlingshistorik (BFL 5:11). By 0: in the file, not here."""
+        ports, before = self.desk.ports, self.desk.state.settings
+        now = {f"limits.{name}": str(value) for name, value in asdict(self.desk.rules.limits).items()}
+        now |= {name: str(value) for name, value in asdict(self.desk.rules).items() if name != "limits"}
+        now["units"] = ", ".join(unit.unit for unit in ports.units) or "–"
+        now["receipt_paths"] = ", ".join(path.name for path in ports.paths) or "–"
+        for name in sorted(now | before):
+            if now.get(name, "") != before.get(name, ""):
+                yield SettingChanged(name, before.get(name, ""), now.get(name, ""), 0)
 
     def sign_in(self, staff: Staff) -> None:
         """The caller has proven who this is (`staff.py`). Whoever was signed in is signed out; the basket stays

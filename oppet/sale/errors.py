@@ -62,7 +62,7 @@ class AgeNotCheckedError(RefusedError):
     sentence = N_("The customer's age ({limit} years) has not been checked. Check the identity card first.")
 
 
-class TooYoungError(RefusedError):
+class TooYoungError(AgeNotCheckedError):
     sentence = N_("The customer is not {limit} years old. Take the goods off, or check the identity card again.")
 
 

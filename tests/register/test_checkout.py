@@ -13,6 +13,7 @@ from oppet.fiscal.series import believe_series
 from oppet.fiscal.unit import UnitStatus
 from oppet.goods.catalogue import Catalogue
 from oppet.goods.promotions import Promotion
+from oppet.journal.chain import LARGEST_ENTRY
 from oppet.journal.kinds import (
     CaseOpened,
     CodeUnknown,
@@ -41,6 +42,7 @@ from oppet.sale.errors import (
     NeedsApprovalError,
     NoSuchSaleError,
     NotEnoughPaidError,
+    TooManyDiscountsError,
 )
 from tests.register.acts import refused
 from tests.register.failing import PowerCutError, a_failing_till
@@ -780,6 +782,24 @@ def test_f6_a_long_day_leaves_series_without_gap_or_repeat(tmp_path: Path) -> No
     lawful(world)
     assert [receipt.number for receipt in receipts(world)] == list(range(1, 31))
     assert world.clock.instant > parse_utc("2026-11-22T09:00:00.000Z") == SUNDAY
+
+
+def test_j6_the_largest_basket_there_can_be_is_one_entry(tmp_path: Path) -> None:
+    """A receipt that no entry holds would be registered and never written."""
+    name = "\N{GREEN APPLE}" * 72
+    till, world = a_till(tmp_path, catalogue=Catalogue("t", "2026-11-01", (an_article("1", name, 9_999, group=name),)))
+    till.selling.begin("sale")
+    for _ in range(400):
+        till.selling.pick("1")
+    for _ in range(3):
+        till.selling.discount(0, 3, 0, "\N{GREEN APPLE}" * 60, BO)
+    till.selling.discount(0, 3, 0, "\N{GREEN APPLE}" * 60, BO)
+    with pytest.raises(TooManyDiscountsError):
+        till.checkout.pay("card", 100)
+    till.selling.withdraw_discount(1)
+    assert till.checkout.pay("card", till.desk.priced(till.desk.basket()).total_ore).kind == "done"
+    largest = max(len(bytes(entry.body)) for entry, _ in world.entries())
+    assert LARGEST_ENTRY / 2 < largest < LARGEST_ENTRY * 0.95
 
 
 def test_s7_nobody_pays_while_nobody_is_signed_in(tmp_path: Path) -> None:

@@ -8,7 +8,16 @@ import pytest
 
 from oppet.fiscal.series import believe_series
 from oppet.journal.errors import DiskFailedError
-from oppet.journal.kinds import CopyMade, EpochOpened, Receipt, SignedIn, SignedOut, TillStarted, TillStopped
+from oppet.journal.kinds import (
+    CopyMade,
+    EpochOpened,
+    Receipt,
+    SettingChanged,
+    SignedIn,
+    SignedOut,
+    TillStarted,
+    TillStopped,
+)
 from oppet.paper.paths import NoReceiptPathError
 from oppet.register.desk import Rules
 from oppet.register.errors import (
@@ -19,9 +28,10 @@ from oppet.register.errors import (
     NotSignedInError,
     OutageOpenError,
 )
+from oppet.sale.rights import Limits
 from tests.register.acts import refused
 from tests.register.failing import a_failing_till
-from tests.register.world import ALVA, BO, MILK, World, a_till
+from tests.register.world import ALVA, BO, MILK, FakeUnit, World, a_till
 
 DAY_MS = 86_400_000
 
@@ -93,9 +103,38 @@ def test_t2_a_new_epoch_begins_once_and_each_run_says_how_the_last_ended(tmp_pat
     world.start()
     world.start().stop()
     assert len(world.bodies(EpochOpened)) == 1
-    assert [type(body) for _, body in world.entries()][:3] == [EpochOpened, TillStarted, TillStopped]
+    told = [type(body) for _, body in world.entries() if type(body) is not SettingChanged]
+    assert told[:3] == [EpochOpened, TillStarted, TillStopped]
     assert [body.unclean for body in world.bodies(TillStarted) if isinstance(body, TillStarted)] == [False, False, True]
     assert {b.prices for b in world.bodies(TillStarted) if isinstance(b, TillStarted)} == {"test-1"}
+
+
+def test_t9_every_setting_and_every_change_of_one_is_in_the_journal(tmp_path: Path) -> None:
+    """Behandlingshistorik (BFL 5:11; SKVFS 2014:9 5 kap.): retrievable, and no quieter way to a higher limit."""
+    _, world = a_till(tmp_path)
+    first = [body for body in world.bodies(SettingChanged) if isinstance(body, SettingChanged)]
+    assert {body.name: body.after for body in first} == {
+        "disk_least_mb": "0",
+        "disk_warn_mb": "2000",
+        "electronic": "True",
+        "limits.abandon_ore": "50000",
+        "limits.discount_percent": "10",
+        "limits.void_ore": "20000",
+        "receipt_paths": "printer",
+        "units": "FAKE0001",
+        "views_every": "20000",
+    }
+    world.start()
+    assert len(world.bodies(SettingChanged)) == len(first), "what did not change is not told again"
+    world.rules = Rules(disk_least_mb=0, limits=Limits(discount_percent=90))
+    world.units.append(FakeUnit("SECOND01"))
+    again = world.start()
+    later = [body for body in world.bodies(SettingChanged) if isinstance(body, SettingChanged)][len(first) :]
+    assert [(body.name, body.before, body.after) for body in later] == [
+        ("limits.discount_percent", "10", "90"),
+        ("units", "FAKE0001", "FAKE0001, SECOND01"),
+    ]
+    assert again.desk.state.settings["limits.discount_percent"] == "90"
 
 
 def test_r27_signing_in_over_somebody_signs_them_out_first(tmp_path: Path) -> None:

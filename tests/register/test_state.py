@@ -14,7 +14,7 @@ from oppet.base.errors import OppetError
 from oppet.fiscal.series import believe_series
 from oppet.fiscal.tally import Tally, follow
 from oppet.journal.kinds import KINDS, Body, LineAdded, Receipt, SaleOpened, SaleResumed
-from oppet.register.desk import Rules
+from oppet.register.desk import VIEW, Rules
 from oppet.register.state import State
 from oppet.register.till import Till
 from oppet.sale import basket as baskets
@@ -206,7 +206,7 @@ def test_t1_a_snapshot_of_another_shape_or_of_noise_is_thrown_away(tmp_path: Pat
     assert world.journal is not None
     head = world.journal.head
     for noise in (b"", b"{", b'{"seq":"many"}', b"[]", b'{"baskets":7}'):
-        world.journal.save_view("state-2", head.seq, head.digest, noise)
+        world.journal.save_view(VIEW, head.seq, head.digest, noise)
         again = world.start()
         assert again.desk.state == replayed(world)[0]
         assert world.journal is not None
