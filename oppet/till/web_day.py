@@ -27,9 +27,9 @@ class NotATimeError(RefusedError):
     sentence = N_("“{text}” is not a date and time. Write it as 2026-11-22 14:30.")
 
 
-def float_(counter: Counter, form: Form, _: Staff | None) -> None:
+def float_(counter: Counter, form: Form, approval: Staff | None) -> None:
     ore = form.ore("amount")
-    counter.till.drawer.set_float(ore)
+    counter.till.drawer.set_float(ore, approval)
     counter.desktop.pane = "sell"
     counter.done(N_("The float of {amount} kr is registered. The till is open."), amount=amount(ore))
 

@@ -40,7 +40,8 @@ def scan(counter: Counter, form: Form, _: Staff | None) -> None:
     quantity = form.milli("quantity") if form.has("quantity") else None
     if (times := TIMES.fullmatch(text)) is not None:
         quantity, text = parse_milli(times[1]), times[2]
-    if text.startswith(PREFIX) and counter.basket() is None:
+    basket = counter.basket()
+    if text.startswith(PREFIX) and (basket is None or basket.mode == "return"):  # shown again, as after a restart
         counter.desktop.pane = "return"
         counter.till.returns.begin(text.strip())
         counter.desktop.pane = "back"
