@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oppet.base.signing import Verifier
-from oppet.fiscal import electronic
 from oppet.journal.kinds import LineDiscount, Original, Receipt, ReceiptLine, ReceiptTender, VatAmount
+from oppet.paper import electronic
 from oppet.paper.code_text import (
     LARGEST_PRINTED,
     LARGEST_SHOWN,

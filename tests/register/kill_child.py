@@ -1,6 +1,6 @@
 """The process that `test_kill.py` kills: a till with its real wiring, selling as fast as it can until it dies.
 
-`python -m tests.register.kill_child SETTINGS SEED`. It says nothing; what it did is in its journal, its printer's file and the control unit.
+`python -m tests.register.kill_child SETTINGS SEED`. It says nothing: see its journal, its printer's file and the control unit.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def settings(folder: Path, port: int) -> Path:
         "articles": [msgspec.to_builtins(catalogue.article(number)) for number in catalogue.numbers()],
         "promotions": msgspec.to_builtins(catalogue.promotions), "recalls": [], "markdowns": [],
     }  # fmt: skip
-    for article in document["articles"]:  # type: ignore[attr-defined]
+    for article in document["articles"]:
         article["age"] = 0
     (folder / "goods.json").write_bytes(msgspec.json.encode(document))
     (folder / "staff.json").write_text("[]")

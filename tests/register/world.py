@@ -80,8 +80,8 @@ class FakeUnit:
         word = self.plan.pop(0) if self.plan else "ok"
         if word == "busy":
             return UnitRefused(self.unit, "busy", "")
+        key = (request.receipt_type, request.receipt_id)
         if word != "silent_unregistered":
-            key = (request.receipt_type, request.receipt_id)
             said = (request.total_ore, request.negative_ore)
             assert self.totals.setdefault(key, said) == said, "one receipt number, two contents"
             code = f"{self.unit}-{request.receipt_type}-{request.receipt_id}"
