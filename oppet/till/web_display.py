@@ -16,7 +16,7 @@ from oppet.till.words import sayer
 
 __all__ = ["Bell", "display_about", "display_events"]
 
-MOST_SHOWN = 9  # the newest lines; the sum says the rest
+MOST_SHOWN = 8  # the newest lines; the sum says the rest
 MOST_WINDOWS = 8
 SILENCE_S = 15.0  # a comment so often keeps a quiet line open
 
