@@ -121,7 +121,7 @@ def _planned(found: Found, limit: int) -> tuple[list[Case], Profile, Mapping[str
         return cases, Profile(foreign.COIN, invoices.book.articles, invoices.book.rates), plain.CLASSES, {}
     law = foreign.Foreign(departments(found.folder))
     numbers = by_number(cast("list[LogLine]", rows))
-    lanes = [(number, parts(numbers[number])) for number in list(numbers)[: limit or None]]
+    lanes = [(number, parts(numbers[number])) for number in list(numbers)[: limit if limit > 0 else None]]
     cases = [
         law.plan(number if len(found_parts) == 1 else f"{number}/{place}", part)
         for number, found_parts in lanes
@@ -133,7 +133,7 @@ def _planned(found: Found, limit: int) -> tuple[list[Case], Profile, Mapping[str
 
 
 def _first(baskets: Sequence[Any], limit: int) -> Sequence[Any]:
-    return baskets[:limit] if limit else baskets
+    return baskets[:limit] if limit > 0 else baskets
 
 
 @contextmanager
