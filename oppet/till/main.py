@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from oppet import __version__
+from oppet.base.errors import UnavailableError
 from oppet.base.signing import Signer, Verifier
 from oppet.drivers import files, serving
 from oppet.drivers.clock import SystemClock
@@ -49,11 +50,15 @@ class Opened:
         self._journal = journal
 
     def close(self) -> None:
-        """End the run in order."""
-        self.till.stop()
-        for unit in self.till.desk.ports.units:
-            unit.close()
-        self._journal.close()
+        """End the run in order. A disk that fails at the very end only costs the next start its quickness."""
+        try:
+            self.till.stop()
+        except UnavailableError:
+            pass  # the next start says that this run did not end by itself
+        finally:
+            for unit in self.till.desk.ports.units:
+                unit.close()
+            self._journal.close()
 
 
 def catalogue_of(base: Path, names: tuple[str, ...]) -> Catalogue:
