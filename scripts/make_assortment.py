@@ -17,7 +17,7 @@ from typing import Any
 from zlib import crc32
 
 DATA = Path(__file__).parent.parent / "data"
-VERSION, MADE, SINCE = "2026-11-22.1", "2026-11-22T06:00", "2026-10-05"
+VERSION, MADE, SINCE = "2026-11-22.1", "2026-10-05T06:00", "2026-10-05"
 
 # ---------------------------------------------------------------- which names are sound
 

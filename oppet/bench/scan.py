@@ -9,6 +9,7 @@ import time
 from random import Random
 from typing import Any
 
+from oppet.bench.assortment import ARTICLES
 from oppet.bench.measure import appends_per_s, conditions, percentiles, result
 from oppet.bench.store import big_assortment, open_for_bench, scratch
 from oppet.goods.catalogue import decode
@@ -19,11 +20,11 @@ LINES = 40
 SEED = 4711
 
 
-def run(scans: int = 2000) -> dict[str, Any]:
+def run(scans: int = 2000, articles: int = ARTICLES) -> dict[str, Any]:
     """Measure scans 30 to 50 of a basket again and again, on articles drawn from those on offer and all others alike."""
     with scratch() as folder:
         began = time.perf_counter()
-        catalogue = decode(big_assortment())
+        catalogue = decode(big_assortment(articles))
         load_s = time.perf_counter() - began
         till, journal = open_for_bench(folder, catalogue)
         chance = Random(SEED)

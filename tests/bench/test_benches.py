@@ -1,0 +1,49 @@
+"""Each benchmark runs in its short form and says what it promises; how fast is for `make bench`, never for a test."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from oppet.bench import sale, scan, start, verify
+from oppet.bench.verbs import BENCHES, NoSuchBenchError, bench
+
+
+def judged(found: dict[str, Any], name: str, figures: set[str], ratios: set[str]) -> None:
+    assert found["bench"] == name
+    assert json.loads(json.dumps(found)) == found
+    assert figures <= set(found["figures"])
+    assert ratios <= set(found["ratios"])
+    assert all(value > 0 for value in found["ratios"].values())
+    assert {"cpus", "load_1_min", "python"} <= set(found["conditions"])
+
+
+def test_r19_scan_says_its_p99_over_a_basket_with_offers() -> None:
+    found = scan.run(scans=25, articles=3_000)
+    judged(found, "scan", {"p50_ms", "p99_ms", "articles", "promotions"}, {"p50_over_one_fdatasync"})
+    assert found["figures"]["articles"] >= 3_000
+    assert found["figures"]["lines_with_offer"] > 0, "a basket without an offer measures nothing"
+
+
+def test_r10_sale_says_its_cpu_and_its_share_of_bare_appends() -> None:
+    found = sale.run(sales=10)
+    judged(found, "sale", {"cpu_ms", "p50_ms", "p99_ms", "sales_per_s"}, {"fsync"})
+    assert found["figures"]["durable_groups"] >= 15, "every scan and every step is durable"
+
+
+def test_r19_start_is_a_whole_process() -> None:
+    judged(start.run(runs=1, articles=2_000), "start", {"ready_s", "articles"}, {"over_imports_alone"})
+
+
+def test_j9_verify_checks_every_entry_and_signature() -> None:
+    found = verify.run(sales=40)
+    judged(found, "verify", {"entries_per_s", "signatures"}, {"bare"})
+    assert found["figures"]["entries"] >= 40 * 17
+
+
+def test_an_unknown_benchmark_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(NoSuchBenchError) as refused:
+        bench("speed")
+    assert all(name in str(refused.value) for name in BENCHES)
