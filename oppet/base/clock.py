@@ -28,6 +28,7 @@ def _utc_minute(minute: int) -> str:
     return (_EPOCH + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:")
 
 
+@lru_cache(maxsize=4)  # one moment is written several times: in each entry of a group and in the state that follows
 def utc_text(instant: int) -> str:
     """Write an instant as "2026-11-22T13:32:05.123Z", always 24 characters."""
     minute, ms = divmod(instant, 60_000)

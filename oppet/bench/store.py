@@ -87,6 +87,7 @@ def open_for_bench(folder: Path, catalogue: Catalogue, unit: InstantUnit | None 
         )
     )
     gc.collect()
+    gc.set_threshold(50_000, 20, 100)
     gc.freeze()  # as `oppet till run` does
     till.sign_in(Staff(1, "manager"))
     till.drawer.set_float(100_000)

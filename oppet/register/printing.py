@@ -53,7 +53,8 @@ class Printing:
             if path is None:
                 return
             name = "electronic" if path.kind == "electronic" else path.name
-            self._desk.write(ReceiptPrinted(waiting.series, waiting.number, name, again))
+            # Durable, and signed with the next group: the receipt itself was signed before it was printed.
+            self._desk.write(ReceiptPrinted(waiting.series, waiting.number, name, again), sign=False)
         self._electronic = False
 
     def _print(self, waiting: Unprinted, *, again: bool) -> ReceiptPath | None:

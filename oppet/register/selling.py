@@ -8,6 +8,7 @@ S7 (approvals).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from msgspec import structs
 
@@ -55,6 +56,7 @@ from oppet.sale.tokens import members_token
 
 __all__ = ["Selling"]
 
+MOST_CODES = 2_000  # read codes that are remembered; the longest is 2 000 characters
 MOST_REASON = 60
 MOST_DISCOUNTS = 20  # standing in one basket
 MOST_PARKED = 50
@@ -63,6 +65,7 @@ MOST_PARKED = 50
 class Selling:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._read = lru_cache(MOST_CODES)(codes.read)  # a shop sells the same goods again and again
         self.notice: MarkDown | None = (
             None  # what the cashier must know about the last goods: a date, a recall to compare with
         )
@@ -78,7 +81,7 @@ class Selling:
         desk = self._desk
         desk.ready()
         when = desk.when()
-        scanned = codes.read(text, when[:10])
+        scanned = self._read(text, when[:10])
         return self._add(desk.ports.catalogue.find(scanned), scanned, quantity_milli, when)
 
     def pick(self, number: str, quantity_milli: int | None = None) -> LineAdded:

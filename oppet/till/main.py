@@ -163,6 +163,7 @@ def _assembled(
         raise SettingsError(file="settings", reason=f"the journal belongs to till {journal.till}")
     till.start(opening)
     gc.collect()
+    gc.set_threshold(50_000, 20, 100)
     gc.freeze()  # a hundred thousand articles live as long as the till: no need to look through them between two scans
     return Opened(settings, till, staff, journal)
 
