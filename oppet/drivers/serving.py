@@ -5,7 +5,10 @@ A port that is taken is said in words, not in a trace. Nothing here listens beyo
 
 from __future__ import annotations
 
+import contextlib
 import socket
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -35,7 +38,20 @@ def listen(port: int) -> Listener:
     return listener
 
 
-def serve(app: Any, listener: Listener) -> None:
-    """Serve until told to stop (SIGINT, SIGTERM)."""
+class _Server(uvicorn.Server):
+    """Tells the program that it is about to end, so that lines it keeps open are let go before anybody waits for them."""
+
+    def __init__(self, config: uvicorn.Config, leave: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._leave = leave
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._leave()
+        super().handle_exit(sig, frame)
+
+
+def serve(app: Any, listener: Listener, leave: Callable[[], None]) -> None:
+    """Serve until told to stop (SIGINT, SIGTERM); `leave` is called first. Returns; never raises for being stopped."""
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
-    uvicorn.Server(config).run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):
+        _Server(config, leave).run(sockets=[listener])

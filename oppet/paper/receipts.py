@@ -31,6 +31,7 @@ __all__ = [
     "electronic_paper",
     "identity_rows",
     "notice_paper",
+    "only_to_see",
     "org_no_text",
     "percent",
     "printed_again",
@@ -90,6 +91,12 @@ def notice_paper(name: str, sentences: tuple[str, ...], say: Say) -> Paper:
     mark = Row(NO_RECEIPT, style="mark")
     said = (Row(say(sentence), style="centre") for sentence in sentences)
     return Paper(name, (mark, Row(name, style="title"), BLANK, *said, BLANK, mark, CUT))
+
+
+def only_to_see(paper: Paper) -> Paper:
+    """A receipt looked up later: it says that it is none, and carries no code. The law allows one original and one copy."""
+    mark = Row(NO_RECEIPT, style="mark")
+    return _above_cut(Paper(paper.name, (mark, *(row for row in paper.rows if row.style != "qr"))), (mark,))
 
 
 def printed_again(paper: Paper, say: Say) -> Paper:
@@ -174,7 +181,7 @@ def _line_rows(line: ReceiptLine, sign: int, say: Say) -> Iterator[Row]:
 def _why(discount: LineDiscount, say: Say) -> str:
     """Kind and text of a reduction: "Offer: 3 for 25,00"."""
     kind = _DISCOUNTS.get(discount.kind)
-    text = shortened(discount.text)
+    text = say(discount.text) if discount.kind == "original" else shortened(discount.text)
     return text if kind is None else f"{say(kind)}: {text}" if text else say(kind)
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from oppet.base.errors import UnavailableError
 from oppet.journal.kinds import CopyMade, Receipt, ReceiptPrinted, ReportMade
 from oppet.paper.paths import ReceiptPath
-from oppet.paper.receipts import copy_paper, electronic_paper, printed_again, receipt_paper
+from oppet.paper.receipts import copy_paper, electronic_paper, only_to_see, printed_again, receipt_paper
 from oppet.paper.reports import report_paper
 from oppet.paper.sheet import Paper, Say
 from oppet.register.desk import Desk
@@ -83,6 +83,13 @@ class Printing:
         code = self._code(body, filed.seq, filed.time, electronic=electronic) if which.series == NORMAL else ""
         make = electronic_paper if electronic else receipt_paper
         return make(body, filed.time, self._say, code)
+
+    def to_see(self, which: Unprinted) -> Paper:
+        """A receipt looked up: the original only while it is the last and was given electronically, else marked as none."""
+        state = self._desk.state
+        if which == state.last_receipt and state.last_path == "electronic":
+            return self.paper(which, electronic=True)
+        return only_to_see(self.paper(which))
 
     def report(self, made: ReportMade, time: str) -> None:
         """Print an X or Z if a printer is there: the journal holds it all the same, so nothing waits for paper

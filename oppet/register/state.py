@@ -87,6 +87,7 @@ class State(msgspec.Struct):
     slips_used: list[int] = []  # reserve slips that settled a case
     outage: str = ""  # when the reserve routine began, "" for none
     last_receipt: Unprinted | None = None
+    last_path: str = ""  # how it left the till; empty while it waits
     last_total_ore: int = 0
     last_change_ore: int = 0
     offset_ms: int = 0
@@ -138,7 +139,7 @@ class State(msgspec.Struct):
 
     def _printable(self, series: str, number: int) -> None:
         self.flight = None
-        self.last_receipt = Unprinted(series, number)
+        self.last_receipt, self.last_path = Unprinted(series, number), ""
         self.unprinted.append(self.last_receipt)
 
     # --- one function a kind
@@ -184,6 +185,8 @@ class State(msgspec.Struct):
         done = Unprinted(body.series, body.number)
         if done in self.unprinted:
             self.unprinted.remove(done)
+        if done == self.last_receipt:
+            self.last_path = body.path
 
     def _report(self, body: ReportMade) -> None:
         if body.kind == "z":

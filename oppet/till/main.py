@@ -96,7 +96,7 @@ def serve(opened: Opened, listener: serving.Listener) -> None:
     port = listener.getsockname()[1]
     app = create_app(opened.till, opened.staff, (f"127.0.0.1:{port}", f"localhost:{port}"))
     try:
-        serving.serve(app, listener)
+        serving.serve(app, listener, app.state.leave)
     finally:
         opened.close()
 

@@ -254,7 +254,9 @@ def receipt(request: Asked, counter: Desk, series: FromPath[str], name: FromPath
             raise PermissionDeniedException("sign in first")
         if counter.till.desk.filed(series, int(number)) is None:
             raise NotFoundException
-        paper = counter.till.printing.paper(Unprinted(series, int(number)))
+        which, printing = Unprinted(series, int(number)), counter.till.printing
+        on_screen = form == "svg" and which == counter.till.desk.state.last_receipt and counter.desktop.pane == "done"
+        paper = printing.paper(which) if on_screen else printing.to_see(which)
     if form == "pdf":
         return Response(pdf.strips_pdf([paper]), media_type="application/pdf", headers={"Cache-Control": "no-store"})
     codes = [row.left for row in paper.rows if row.style == "qr"]
@@ -349,7 +351,7 @@ def create_app(till: Till, staff: StaffList, hosts: Iterable[str] = ("127.0.0.1:
     bell = Bell()
     counter = Counter(till, staff, bell.ring)
     static = create_static_files_router("/static", [STATIC], include_in_schema=False)
-    return Litestar(
+    app = Litestar(
         [
             page,
             sign_in,
@@ -378,3 +380,5 @@ def create_app(till: Till, staff: StaffList, hosts: Iterable[str] = ("127.0.0.1:
         on_startup=[bell.begin],
         on_shutdown=[bell.end],
     )
+    app.state.leave = bell.close
+    return app

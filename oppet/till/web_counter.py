@@ -283,6 +283,8 @@ class Counter:
         shown = self.desktop.shown
         if shown is None:
             return []
+        if self.desktop.pane != "done":
+            return views.paper_lines(self.till.printing.to_see(shown))
         return views.paper_lines(self.till.printing.paper(shown, electronic=self.desktop.electronic))
 
     def sheet(self) -> list[Any]:

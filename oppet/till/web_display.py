@@ -37,6 +37,11 @@ class Bell:
         self.over = True
         self._wake()
 
+    def close(self) -> None:
+        """The till is about to end: every window's line is let go, so that nobody waits for it."""
+        self.over = True
+        self.ring()
+
     def ring(self) -> None:
         if self._loop is not None and self._windows and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake)

@@ -77,7 +77,14 @@ def _added(counter: Counter, line: LineAdded) -> None:
     if desktop.pane not in ("sell", "pay"):
         desktop.pane = "sell"
     desktop.words, desktop.found, desktop.shown = "", (), None
-    if line.age:
+    notice = counter.till.selling.notice
+    if notice is not None and notice.recall:
+        text = N_("{name}: compare the pack with this recall before you sell it: {recall}")
+        desktop.message = Message("trouble", counter.say(text, name=line.name, recall=notice.recall))
+    elif notice is not None and notice.reason == "best_before_passed" and not line.markdown_percent:
+        text = N_("{name}: best before {date} has passed. Show the customer, or set it aside.")
+        desktop.message = Message("trouble", counter.say(text, name=line.name, date=notice.date))
+    elif line.age:
         counter.done(N_("{name}: age limit {limit} years, checked before payment."), name=line.name, limit=line.age)
     elif line.markdown_percent:
         counter.done(N_("{name}: short date, less {percent} %."), name=line.name, percent=line.markdown_percent)
