@@ -27,7 +27,7 @@ def test_r19_scan_says_its_p99_over_a_basket_with_offers() -> None:
     assert found["figures"]["lines_with_offer"] > 0, "a basket without an offer measures nothing"
 
 
-def test_r10_sale_says_its_cpu_and_its_share_of_bare_appends() -> None:
+def test_j6_sale_says_its_cpu_and_its_share_of_bare_appends() -> None:
     found = sale.run(sales=10)
     judged(found, "sale", {"cpu_ms", "p50_ms", "p99_ms", "sales_per_s"}, {"fsync"})
     assert found["figures"]["durable_groups"] >= 15, "every scan and every step is durable"
