@@ -24,6 +24,7 @@ from oppet.drivers.journal_sqlite import (
     check_file,
     connect,
     lock,
+    rewrite_log,
     statements,
     translated,
     use_wal,
@@ -184,6 +185,7 @@ class JournalFile:
         if self._lock is None:
             self._lock = lock(self.path)
         with self._translating():
+            rewrite_log(self.path, self._vfs)
             self._db = db = connect(self.path, self._vfs, create=False)
             check_file(db, self.path)
             use_wal(db)

@@ -34,6 +34,7 @@ __all__ = [
     "check_file",
     "connect",
     "lock",
+    "rewrite_log",
     "statements",
     "translated",
     "use_wal",
@@ -42,6 +43,7 @@ __all__ = [
 APPLICATION_ID = 0xD6707074  # "Öppt" as SQLite's application id: a signed 32-bit number in the header
 FORMAT = 1  # of the tables, not of the entries: those carry their own version
 _LARGEST_VALUE = 64 << 20  # a view is derived from a day's entries; nothing else comes near
+_CHUNK = 65_536
 _WAL_PAGES = 1000  # 4 MB: commits overwrite it in place, which costs a third of growing it
 
 _SQL = Path(__file__).parent / "sql"
@@ -111,6 +113,26 @@ def use_wal(connection: apsw.Connection) -> None:
     connection.pragma("journal_mode", "wal")
     yes = ctypes.c_int(1)
     connection.file_control("main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(yes))
+
+
+def rewrite_log(path: Path, vfs: str | None) -> None:
+    """Write the log's bytes over themselves and sync them. Raises apsw.Error; the caller translates it.
+
+    After an fsync that failed, the operating system shows bytes that are not on the disk, and calls the next fsync good. SQLite
+    would copy them into the database as if a torn page could be mended from the log. Written again they are dirty again, and
+    this sync means what it says.
+    """
+    log = f"{path}-wal"
+    if not Path(log).is_file():
+        return
+    file = apsw.VFSFile(vfs or "", log, [apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_READWRITE, 0])
+    try:
+        size = file.xFileSize()
+        for offset in range(0, size, _CHUNK):
+            file.xWrite(file.xRead(min(_CHUNK, size - offset), offset), offset)
+        file.xSync(apsw.SQLITE_SYNC_NORMAL)
+    finally:
+        file.xClose()
 
 
 def check_file(connection: apsw.Connection, path: Path) -> tuple[str, int]:
