@@ -32,6 +32,7 @@ __all__ = ["run"]
 
 LINES: Final = 40
 SEED: Final = 4711
+PATIENCE: Final = 100  # looks at the page, 60 ms apart, before a scan is given up
 FLAGS: Final = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 # Notes each frame's end: for a scan once the total has been swapped, for the Pause key at once.
 WATCH: Final = """() => {
@@ -48,6 +49,10 @@ WATCH: Final = """() => {
 
 class NoChromiumError(UnavailableError):
     sentence = N_("This benchmark needs Chromium: install the package chromium.")
+
+
+class NoNewTotalError(UnavailableError):
+    sentence = N_("The page showed no new total after {code}: {page}")
 
 
 class _PlainPins:
@@ -93,8 +98,12 @@ def _scans(page: Page, catalogue: Catalogue, scans: int) -> tuple[list[float], l
             shown = page.evaluate("window.took.length")
             page.keyboard.type(article.gtins[0][1:])
             page.keyboard.press("Enter")
-            while page.evaluate("window.took.length") == shown:  # asked seldom: asking takes the page's own time
-                page.wait_for_timeout(60)
+            for _ in range(PATIENCE):
+                page.wait_for_timeout(60)  # asked seldom: asking takes the page's own time
+                if page.evaluate("window.took.length") != shown:
+                    break
+            else:
+                raise NoNewTotalError(code=article.gtins[0], page=page.inner_text(".message") or "–")
             if place >= LINES - 10:
                 seconds.append(page.evaluate("window.took.at(-1)") / 1e3)
         page.evaluate(
