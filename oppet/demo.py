@@ -78,8 +78,7 @@ def demo(*, port: int = 8300, folder: Path = Path("var/demo"), browser: bool = T
     browser
         Whether to open the browser.
     """
-    folder = folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = files.folder(folder.resolve())
     with ExitStack() as stack:
         listener = stack.enter_context(serving.listen(port))
         print("Starting two simulated control units …", flush=True)
@@ -97,9 +96,11 @@ def demo(*, port: int = 8300, folder: Path = Path("var/demo"), browser: bool = T
             print(f"    {role:<11} number {number}  PIN {pin}")
         print(f"\n  Goods: {len(opened.till.desk.ports.catalogue)} articles. Customer display: {url}display")
         print(
-            f"  Trouble the control units: http://127.0.0.1:{http.said['control_port']}/control/state\n  Stop with Ctrl-C.\n",
-            flush=True,
+            '  Trouble the control units with POST {"fault": "busy", "count": 3} (or full, silent_registered, not_operational, clear):'
         )
+        for name, unit in ((CLEANCASH, http), (SKATTEDOSAN, serial)):
+            print(f"    {name}: http://127.0.0.1:{unit.said['control_port']}/control")
+        print("\n  Stop with Ctrl-C.\n", flush=True)
         if browser:
             webbrowser.open(url)
         serve(opened, listener)

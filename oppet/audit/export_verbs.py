@@ -41,6 +41,12 @@ class NothingToBookError(RefusedError):
     sentence = N_("No day is closed in {file}: there is no Z report, so there is nothing to book yet.")
 
 
+class SameJournalError(RefusedError):
+    sentence = N_(
+        "The journal of till {till}, epoch {epoch}, is named twice: its days would be booked twice. Name it once."
+    )
+
+
 class TwoCompaniesError(RefusedError):
     sentence = N_("The journals belong to two companies ({first} and {second}). Make one file for each.")
 
@@ -109,12 +115,15 @@ def books(journals: tuple[Path, ...], /, *, sie_file: Annotated[Path, Parameter(
     sie_file
         The file to write (.si), in CP437 as the format wants.
     """
-    made, owner = [], None
+    made, owner, seen = [], None, set[tuple[str, str, int]]()
     for journal in journals:
         entries = _Entries(journal)
         for entry in entries:
             body = body_of(entry)
             if isinstance(body, EpochOpened):
+                if (body.org_no, entry.till, entry.epoch) in seen:
+                    raise SameJournalError(till=entry.till, epoch=entry.epoch)
+                seen.add((body.org_no, entry.till, entry.epoch))
                 if owner is not None and owner.org_no != body.org_no:
                     raise TwoCompaniesError(first=owner.org_no, second=body.org_no)
                 owner = owner or body

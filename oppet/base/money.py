@@ -13,6 +13,7 @@ from oppet.base.words import N_
 
 __all__ = [
     "LARGEST_ORE",
+    "NotAQuantityError",
     "NotAnAmountError",
     "kronor",
     "parse_kronor",
@@ -27,6 +28,10 @@ LARGEST_ORE = 100_000_000  # A till refuses a million kronor and more in one amo
 
 class NotAnAmountError(RefusedError):
     sentence = N_("“{text}” is not an amount here. Write kronor and öre as 12,50, at most {largest}.")
+
+
+class NotAQuantityError(RefusedError):
+    sentence = N_("“{text}” is no quantity here. Write a number such as 3 or 0,750, at most {largest}.")
 
 
 def round_half_up(numerator: int, denominator: int) -> int:
@@ -80,10 +85,10 @@ def parse_kronor(text: str) -> int:
 
 
 def parse_milli(text: str) -> int:
-    """Read a quantity such as "2", "0,75" or "0.750" as thousandths. Raises NotAnAmountError."""
+    """Read a quantity such as "2", "0,75" or "0.750" as thousandths. Raises NotAQuantityError."""
     milli = _parse(text, 3)
     if milli is None or milli > LARGEST_ORE:
-        raise NotAnAmountError(text=text, largest=thousandths(LARGEST_ORE))
+        raise NotAQuantityError(text=text, largest=thousandths(LARGEST_ORE))
     return milli
 
 

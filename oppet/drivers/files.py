@@ -11,7 +11,7 @@ from oppet.base.errors import RefusedError, UnavailableError
 from oppet.base.words import N_
 from oppet.drivers.disk import make_durable
 
-__all__ = ["FileMissingError", "FileTroubleError", "installation", "read", "write", "write_pieces"]
+__all__ = ["FileMissingError", "FileTroubleError", "folder", "installation", "read", "write", "write_pieces"]
 
 LARGEST = 256 << 20
 
@@ -34,6 +34,15 @@ def read(path: Path, largest: int = LARGEST) -> bytes:
         raise FileMissingError(file=str(path)) from None
     except OSError as error:
         raise FileTroubleError(file=str(path), reason=error.strerror or "unreadable") from error
+
+
+def folder(path: Path) -> Path:
+    """Make a folder, with those above it, if it is not there. Raises FileTroubleError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileTroubleError(file=str(path), reason=error.strerror or "no folder") from error
+    return path
 
 
 def write(path: Path, data: bytes) -> None:

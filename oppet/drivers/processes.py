@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -22,12 +24,21 @@ class HelperDeadError(UnavailableError):
     sentence = N_("The helper process {name} did not start: {reason}.")
 
 
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when its parent is gone, however that came about (prctl PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
 class Helper:
-    """A Python module run as a process of its own; ended when the `with` block ends, or when we die (its input closes)."""
+    """A Python module run as a process of its own; ended when the `with` block ends, or when we die."""
 
     def __init__(self, module: str, options: Sequence[str], wait_s: float = 10.0) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", module, *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C in a terminal is for us; we end what we started
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - before any thread of ours
         )
         self.pid = self._process.pid
         self.said: dict[str, Any] = self._first_line(module, wait_s)

@@ -32,9 +32,9 @@ def listen(port: int) -> Listener:
     try:
         listener.bind(("127.0.0.1", port))
         listener.listen(128)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listener.close()
-        raise PortTakenError(port=port, why=error.strerror or "?") from None
+        raise PortTakenError(port=port, why=getattr(error, "strerror", None) or "0–65535") from None
     return listener
 
 

@@ -152,7 +152,7 @@ def _rows(receipt: Receipt, instant: str, say: Say) -> Iterator[Row]:
     yield RULE
     yield Row(say(N_("Total")), f"{amount(sign * receipt.total_ore)}", "total")
     yield from _tender_rows(receipt, sign, say)  # k
-    if receipt.saved_ore:
+    if receipt.saved_ore and receipt.kind != "return":
         yield Row(say(N_("You saved {amount} kr")).format(amount=amount(receipt.saved_ore)), style="centre")
     yield RULE
     yield from vat_rows(receipt.vat, sign, say)  # i, j
@@ -181,6 +181,8 @@ def _line_rows(line: ReceiptLine, sign: int, say: Say) -> Iterator[Row]:
 def _why(discount: LineDiscount, say: Say) -> str:
     """Kind and text of a reduction: "Offer: 3 for 25,00"."""
     kind = _DISCOUNTS.get(discount.kind)
+    if discount.kind == "member":
+        return say(kind) if kind is not None else shortened(discount.text)
     text = say(discount.text) if discount.kind == "original" else shortened(discount.text)
     return text if kind is None else f"{say(kind)}: {text}" if text else say(kind)
 

@@ -155,6 +155,21 @@ class Checkout:
         self._printing.wish(electronic=electronic)
         return self._register(basket, priced, units, (*probes, decided.tender))
 
+    def may_pay(self) -> None:
+        """Everything that could still forbid the sale, asked before the cashier asks for money.
+
+        Raises AgeNotCheckedError, BasketEmptyError, BasketStateError, and NoControlUnitError, which begins the outage.
+        """
+        desk = self._desk
+        desk.ready()
+        basket = desk.basket()
+        baskets.allow(basket, TenderTaken, N_("paying"))
+        if not basket.standing():
+            raise BasketEmptyError
+        if limit := basket.age_needed():
+            raise AgeNotCheckedError(limit=limit)
+        self._probe()
+
     def finish(self) -> Outcome:
         """Register a basket that is paid in full but was left before its registration began, as after a crash or a
         free basket.
@@ -302,7 +317,7 @@ class Checkout:
             UnitClosed(unit, "code_unknown"),
             desk.case("code_unknown", sale, amount, unit=unit, receipt=str(number), type=str(kind)),
         )
-        return Outcome("code_unknown", number=number)
+        return Outcome("code_unknown", 0, desk.state.last_change_ore if sale else 0, number)
 
     def _no_unit(self, what: _Subject, before: tuple[Body, ...]) -> Outcome:
         """Every unit said no: nothing is registered. Cash goes back; what cannot be taken back becomes a case

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from msgspec import structs
 
-from oppet.base.errors import clip
+from oppet.base.errors import RefusedError, clip
 from oppet.base.money import kronor
 from oppet.base.words import N_
 from oppet.goods import codes, freshness, vat
@@ -277,7 +277,7 @@ class Selling:
         """The customer shows a membership: a pseudonymous token, or "" to take it off again."""
         desk = self._desk
         desk.ready()
-        if token and not members_token(token):
+        if token and (not members_token(token) or self._names_goods(token)):
             raise NotPossibleNowError(action=N_("Membership"), why=N_("this is no member's code"))
         if self._desk.state.current == 0:
             self.begin("sale")
@@ -286,6 +286,13 @@ class Selling:
         if basket.mode == "return":
             raise NotPossibleNowError(action=N_("Membership"), why=N_("a return repeats the original's prices"))
         desk.write(MemberShown(basket.sale, token), sign=False)
+
+    def _names_goods(self, token: str) -> bool:
+        """A pack scanned where a membership was asked for."""
+        try:
+            return self._desk.ports.catalogue.find(self._read(token, self._desk.today())) is not None
+        except RefusedError:
+            return False
 
     def check_age(self, *, passed: bool) -> None:
         """The cashier has looked at the customer's identity card; only the limit and the answer are kept."""

@@ -115,6 +115,9 @@ class State(msgspec.Struct):
             return
         if type(body) is Receipt:
             self._finished(body)
+        if type(body) is CodeUnknown:  # the customer gets change all the same
+            self.last_total_ore = basket.paid_ore()
+            self.last_change_ore = sum(tender.change_ore for tender in basket.tenders.values())
         if type(body) is Receipt or (basket.tenders and type(body) in (CodeUnknown, SaleAbandoned)):
             self._came_back(basket)  # money given back with no receipt is a case, and its goods do not come back twice
         baskets.apply(basket, time, body)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import contextlib
 import json
 import re
 import secrets
@@ -309,7 +310,8 @@ def main() -> None:
     parser.add_argument("--user", default="", help="asks for HTTP Basic with this name")
     parser.add_argument("--password", default="")
     parser.add_argument("--fast", action="store_true", help="do not wait for the disk")
-    asyncio.run(run(parser.parse_args()))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run(parser.parse_args()))
 
 
 if __name__ == "__main__":

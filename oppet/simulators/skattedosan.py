@@ -210,7 +210,8 @@ def main() -> None:
     parser.add_argument("--control-port", type=int, default=0)
     parser.add_argument("--capacity", type=int, default=10_000_000, help="registrations until the memory is full")
     parser.add_argument("--fast", action="store_true", help="do not wait for the disk")
-    asyncio.run(run(parser.parse_args()))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run(parser.parse_args()))
 
 
 if __name__ == "__main__":

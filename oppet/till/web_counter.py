@@ -48,6 +48,16 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Unknown:
+    """What the cashier needs to finish by hand what no control unit answered for."""
+
+    case: int
+    total_ore: int
+    change_ore: int
+    goods: tuple[str, ...]  # the lines of the reserve receipt
+
+
+@dataclass(frozen=True, slots=True)
 class Dialog:
     """A question in front of everything: its template's name, and what the template asks about."""
 
@@ -73,6 +83,9 @@ class Desktop:
     letter: str = ""  # and the draft that belongs to it
     message: Message | None = None
     dialog: Dialog | None = None
+    unknown: Unknown | None = (
+        None  # a sale that no control unit answered for; stays until the cashier says it is dealt with
+    )
 
 
 @dataclass(slots=True)
@@ -277,6 +290,16 @@ class Counter:
 
     def suggestions(self, due_ore: int) -> tuple[int, ...]:
         return views.suggestions(due_ore)
+
+    def slip_lines(self) -> tuple[str, ...]:
+        """The open basket as a reserve receipt lists it: quantity, name, amount."""
+        basket = self.basket()
+        if basket is None:
+            return ()
+        return tuple(
+            f"{quantity(p.line.quantity_milli, p.line.added.unit)} {p.line.added.name}  {amount(p.net_ore)}"
+            for p in self.till.desk.priced(basket).lines
+        )
 
     def paper(self) -> list[Any]:
         """The lines of the receipt on screen."""

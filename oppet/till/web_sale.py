@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from oppet.base.errors import OppetError
 from oppet.base.money import kronor, parse_milli, thousandths
 from oppet.base.words import N_
 from oppet.goods.errors import UnreadableCodeError
@@ -17,11 +18,11 @@ from oppet.paper.electronic import PREFIX
 from oppet.paper.sheet import amount
 from oppet.payments.means import CASH, means
 from oppet.register.checkout import Outcome
-from oppet.register.errors import NeedsQuantityError
+from oppet.register.errors import NeedsQuantityError, NotPossibleNowError
 from oppet.sale import basket as baskets
 from oppet.sale.errors import AgeNotCheckedError
 from oppet.sale.rights import Staff
-from oppet.till.web_counter import Counter, Desktop, Dialog, Message
+from oppet.till.web_counter import Counter, Desktop, Dialog, Message, Unknown
 from oppet.till.web_form import Form
 
 __all__ = ["DEEDS", "Deed"]
@@ -68,6 +69,10 @@ def pick(counter: Counter, form: Form, _: Staff | None) -> None:
 
 
 def _ready_for_goods(counter: Counter) -> None:
+    if counter.desktop.unknown is not None:
+        raise NotPossibleNowError(
+            action=N_("Adding goods"), why=N_("the last customer's reserve receipt is not written")
+        )
     if counter.desktop.training and not counter.till.desk.state.current:
         counter.till.selling.begin("training")
 
@@ -163,6 +168,8 @@ def age(counter: Counter, form: Form, approval: Staff | None) -> None:
         counter.desktop.message = Message("refused", text)
     elif form.has("means"):
         pay(counter, form, approval)
+    else:
+        go(counter, form, approval)
 
 
 # --- whole baskets ------------------------------------------------------------------------------------------------
@@ -197,6 +204,7 @@ def pay(counter: Counter, form: Form, _: Staff | None) -> None:
     given = form.ore("given") if form.has("given") else _left(counter, name)
     electronic = form.text("receipt", 20) == "electronic"
     back = counter.till.desk.basket().mode == "return"
+    goods = counter.slip_lines()
     try:
         outcome = counter.till.checkout.pay(name, given, form.text("reference", 40), electronic=electronic)
     except AgeNotCheckedError as unchecked:
@@ -209,7 +217,7 @@ def pay(counter: Counter, form: Form, _: Staff | None) -> None:
         counter.desktop.dialog = Dialog("age", {"limit": unchecked.facts["limit"], "fields": fields})
         return
     counter.desktop.electronic = electronic
-    after(counter, outcome)
+    after(counter, outcome, goods)
     counter.desktop.back_ore = counter.till.desk.state.last_total_ore if back and outcome.kind == "done" else 0
 
 
@@ -224,7 +232,7 @@ def finish(counter: Counter, _: Form, __: Staff | None) -> None:
     after(counter, counter.till.checkout.finish())
 
 
-def after(counter: Counter, outcome: Outcome) -> None:
+def after(counter: Counter, outcome: Outcome, goods: tuple[str, ...] = ()) -> None:
     """What the cashier sees of an outcome."""
     desktop = counter.desktop
     if outcome.kind == "more":
@@ -234,16 +242,20 @@ def after(counter: Counter, outcome: Outcome) -> None:
         desktop.words, desktop.found = "", ()
         if counter.till.printing.trouble:
             desktop.message = Message("trouble", counter.till.printing.trouble)
+    elif outcome.kind == "code_unknown":
+        desktop.pane = "unknown"
+        state = counter.till.desk.state
+        case = max((case.case for case in state.cases.values() if case.about == "code_unknown"), default=0)
+        desktop.unknown = Unknown(case, state.last_total_ore, outcome.change_ore, goods)
     else:
         desktop.pane = "outage"
-        text = (
-            N_(
-                "The control unit gave no answer. The sale stands as a case: give the customer reserve receipt and call a supervisor."
-            )
-            if outcome.kind == "code_unknown"
-            else N_("No control unit registered the sale. Cash goes back to the customer; the reserve routine applies.")
-        )
+        text = N_("No control unit registered the sale. Cash goes back to the customer; the reserve routine applies.")
         desktop.message = Message("trouble", counter.say(text))
+
+
+def slip_written(counter: Counter, _: Form, __: Staff | None) -> None:
+    """The reserve receipt is written and the change given: the next customer."""
+    counter.desktop.unknown, counter.desktop.pane = None, "sell"
 
 
 def take_back(counter: Counter, form: Form, _: Staff | None) -> None:
@@ -295,7 +307,7 @@ PANES = {
     "sheet",
     "time",
 }
-DIALOGS = {"line", "discount", "member", "price", "abandon", "more"}
+DIALOGS = {"line", "discount", "member", "price", "abandon", "more", "z"}
 
 
 def go(counter: Counter, form: Form, _: Staff | None) -> None:
@@ -305,6 +317,8 @@ def go(counter: Counter, form: Form, _: Staff | None) -> None:
         pane = "back" if basket.mode == "return" else "pay" if basket.state != baskets.OPEN else "sell"
     if pane in PANES:
         desktop.pane = pane
+    if pane == "pay" and basket is not None and basket.state == baskets.OPEN:
+        _before_money(counter, form)
     if pane == "count":
         desktop.counted = None
     if form.has("means"):
@@ -312,6 +326,21 @@ def go(counter: Counter, form: Form, _: Staff | None) -> None:
     if form.has("tab"):
         desktop.tab = "kg" if form.text("tab", 2) == "kg" else "st"
     desktop.words, desktop.found = "", ()
+
+
+def _before_money(counter: Counter, form: Form) -> None:
+    """Age and control unit are asked about before the cashier asks for a card."""
+    try:
+        counter.till.checkout.may_pay()
+    except AgeNotCheckedError as unchecked:
+        fields = {"pane": "pay"}
+        counter.desktop.pane = "sell"
+        if form.has("means"):
+            counter.desktop.means = means(form.text("means", 20)).name
+        counter.desktop.dialog = Dialog("age", {"limit": unchecked.facts["limit"], "fields": fields})
+    except OppetError:
+        counter.desktop.pane = "outage" if counter.till.desk.state.outage else "sell"
+        raise
 
 
 def ask(counter: Counter, form: Form, _: Staff | None) -> None:
@@ -355,6 +384,6 @@ DEEDS: dict[str, Deed] = {
     deed.__name__.replace("_", "-"): deed
     for deed in (
         scan, pick, search, ask_price, change, void, discount, withdraw, member, age, park, resume, abandon, pay, finish, take_back,
-        copy, show_receipt, print_waiting, go, ask, close, training,
+        copy, show_receipt, print_waiting, go, ask, close, training, slip_written,
     )
 }  # fmt: skip

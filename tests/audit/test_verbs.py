@@ -14,6 +14,7 @@ from oppet.audit.export_verbs import (
     BrokenJournalError,
     NotADayError,
     NothingToBookError,
+    SameJournalError,
     TwoCompaniesError,
     books,
     export,
@@ -138,3 +139,8 @@ def test_j3_the_bytes_in_the_file_are_the_bytes_that_were_signed(journal: Path) 
     for (before,), (after,) in pairwise(rows):
         data = before if isinstance(before, bytes) else str(before).encode()
         assert json.loads(after)["prev"] == digest(data)
+
+
+def test_b1_no_day_is_booked_twice(journal: Path, tmp_path: Path) -> None:
+    with pytest.raises(SameJournalError):
+        books((journal, journal), sie_file=tmp_path / "x.si")

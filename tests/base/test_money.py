@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from oppet.base.money import (
     LARGEST_ORE,
     NotAnAmountError,
+    NotAQuantityError,
     kronor,
     parse_kronor,
     parse_milli,
@@ -83,7 +84,7 @@ def test_m1_s9_what_is_no_amount_is_refused_in_words(text: str) -> None:
 
 @pytest.mark.parametrize("text", [text for text in NONSENSE if text != "1,234"])
 def test_s9_what_is_no_quantity_is_refused_in_words(text: str) -> None:
-    with pytest.raises(NotAnAmountError):
+    with pytest.raises(NotAQuantityError):
         parse_milli(text if text != "1000000,01" else "1000000,001")
 
 

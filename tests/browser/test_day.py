@@ -197,6 +197,7 @@ def the_day_is_closed(cashier: Cashier, shop: ServedTill, back: Receipt) -> None
     assert counted.difference_ore == 0
     expect(page.locator(".counted")).to_contain_text("Ingen differens")
     cashier.press("Stäng dagen", "#pane")
+    cashier.press("Stäng dagen", "dialog")
     cashier.approve()
     made = [body for body in shop.world.bodies(ReportMade) if isinstance(body, ReportMade)][-1]
     assert (made.kind, made.number) == ("z", 1)

@@ -37,6 +37,7 @@ from oppet.payments.means import NotWholeKronorError, TooMuchError
 from oppet.register.errors import NoControlUnitError, NoReceiptError, NotPossibleNowError, OutageOpenError
 from oppet.register.till import Till
 from oppet.sale.errors import (
+    AgeNotCheckedError,
     AlreadyCopiedError,
     BasketEmptyError,
     NeedsApprovalError,
@@ -50,6 +51,7 @@ from tests.register.world import (
     ALVA,
     BAG,
     BANANA,
+    BEER,
     BO,
     COLA,
     CRISPS,
@@ -827,3 +829,27 @@ def test_j1_given_up_numbers_are_used_by_the_next_receipt_only(tmp_path: Path) -
     till.checkout.pay("cash", 2_000)
     assert len(world.bodies(RegistrationGivenUp)) == 1
     assert till.desk.state.numbers["normal"] == 0
+
+
+def test_f12_what_could_forbid_the_sale_is_asked_before_the_customer_is_asked_for_money(tmp_path: Path) -> None:
+    """A card is charged by hand on its own terminal: age and control unit come first."""
+    till, world = a_till(tmp_path)
+    till.selling.pick(BEER)
+    with pytest.raises(AgeNotCheckedError):
+        till.checkout.may_pay()
+    till.selling.check_age(passed=True)
+    till.checkout.may_pay()
+    world.units[0].dead = True
+    with pytest.raises(NoControlUnitError):
+        till.checkout.may_pay()
+    assert till.desk.basket().tenders == {}
+    assert till.desk.state.outage
+
+
+def test_r23_a_sale_without_an_answer_still_gives_the_customer_change(tmp_path: Path) -> None:
+    till, world = a_till(tmp_path)
+    till.selling.pick(MILK)
+    world.units[0].plan = ["silent_unregistered", "silent_unregistered"]
+    outcome = till.checkout.pay("cash", 10_000)
+    assert (outcome.kind, outcome.change_ore) == ("code_unknown", 10_000 - 1_700)
+    assert till.desk.state.last_change_ore == outcome.change_ore
