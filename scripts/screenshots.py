@@ -50,16 +50,19 @@ def basket(cashier: Cashier, shop: ServedTill) -> None:
     cashier.enter("0,754")
 
 
-def cash(cashier: Cashier, shop: ServedTill) -> None:
+def age(cashier: Cashier, shop: ServedTill) -> None:
     basket(cashier, shop)
     cashier.key("F6")
+
+
+def cash(cashier: Cashier, shop: ServedTill) -> None:
+    age(cashier, shop)
+    yes(cashier)
 
 
 def split(cashier: Cashier, shop: ServedTill) -> None:
-    basket(cashier, shop)
-    cashier.key("F6")
+    cash(cashier, shop)
     cashier.enter("200")
-    yes(cashier)
     cashier.key("F7")
 
 
@@ -69,14 +72,16 @@ def yes(cashier: Cashier) -> None:
     cashier.answered(before)
 
 
-def age(cashier: Cashier, shop: ServedTill) -> None:
+def done(cashier: Cashier, shop: ServedTill) -> None:
     cash(cashier, shop)
     cashier.enter("500")
 
 
-def done(cashier: Cashier, shop: ServedTill) -> None:
-    age(cashier, shop)
-    yes(cashier)
+def unknown(cashier: Cashier, shop: ServedTill) -> None:
+    for code in GOODS[:3]:
+        cashier.scan(code)
+    shop.world.units[0].plan = ["silent_registered", "silent_unregistered"]
+    cashier.pay_cash("500")
 
 
 def returned(cashier: Cashier, shop: ServedTill) -> None:
@@ -162,7 +167,7 @@ def outage(cashier: Cashier, shop: ServedTill) -> None:
     for code in GOODS[:3]:
         cashier.scan(code)
     shop.world.units[0].dead = True
-    cashier.pay_cash("500")
+    cashier.key("F6")
     do(cashier.page, "devices")
 
 
@@ -173,7 +178,7 @@ def empty(_: Cashier, __: ServedTill) -> None:
 SCENES: dict[str, Scene] = {
     "empty": empty, "basket": basket, "search": search, "weight": weight, "refused": refused, "line": line, "approval": approval,
     "cash": cash, "split": split, "age": age, "done": done, "return": returned, "parked": parked, "day": day, "count": count,
-    "counted": counted, "x": x_report, "training": training, "outage": outage,
+    "counted": counted, "x": x_report, "training": training, "outage": outage, "unknown": unknown,
 }  # fmt: skip
 SMALLER = ("empty", "basket", "cash", "done", "weight", "day")  # on phone and desktop, Swedish
 

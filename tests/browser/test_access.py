@@ -97,7 +97,7 @@ def weighed(cashier: Cashier) -> None:
 
 def aged(cashier: Cashier) -> None:
     basket(cashier)
-    cashier.pay_cash("500")
+    cashier.key("F6")
 
 
 def refused(cashier: Cashier) -> None:

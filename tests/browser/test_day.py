@@ -83,12 +83,13 @@ def goods_of_every_sort(cashier: Cashier, shop: ServedTill) -> None:
     assert [line.quantity_milli for line in receipt.lines] == [3000, 3000]
     assert receipt.lines[1].pant_of == 1
 
-    # An age limit stops the payment until somebody has looked.
+    # An age limit is asked about before the customer is asked for money.
     cashier.scan(BEER_18)
     cashier.key("F6")
-    cashier.enter("100")
     expect(page.locator("dialog[data-name=age]")).to_be_visible()
     cashier.press("Ja, 18", "dialog")
+    cashier.enter("100")
+    expect(page.locator(".change output")).to_be_visible()
     assert receipts(shop)[-1].lines[0].article == BEER_18
     checks = [body for body in shop.world.bodies(AgeChecked) if isinstance(body, AgeChecked)]
     assert [(check.limit, check.passed) for check in checks] == [(18, True)]
