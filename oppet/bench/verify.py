@@ -151,7 +151,7 @@ def _epoch(signer: Signer) -> Body:
 
 
 def _sale(sale: int) -> Iterator[tuple[list[Body], bool]]:
-    """Twelve scans, each durable by itself; then three signed groups."""
+    """Twelve scans, each durable by itself; two signed groups; and *printed*, signed with the next."""
     for line in range(1, LINES + 1):
         yield [_line(sale, line)], False
     total = sum(_ore(sale, line) for line in range(1, LINES + 1))
@@ -161,7 +161,7 @@ def _sale(sale: int) -> Iterator[tuple[list[Body], bool]]:
     )
     yield [tender, RegistrationSent(sale, 1, request)], True
     yield [UnitAnswered(sale, "normal", sale, "SKD00001", "A" * 59, "B" * 16), _receipt(sale, total)], True
-    yield [ReceiptPrinted("normal", sale, "paper")], True
+    yield [ReceiptPrinted("normal", sale, "paper")], False
 
 
 def _ore(sale: int, line: int) -> int:
