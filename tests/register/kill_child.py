@@ -14,12 +14,15 @@ from oppet.sale.errors import NeedsApprovalError
 from oppet.sale.rights import Staff
 from oppet.till.main import open_till
 
+MOST_PARKED = 5
 GOODS = ("1001", "1002", "1003", "1004", "1005", "1006")
 
 
 def sell(till: Till, chance: Random) -> None:
     """One of the things a busy till does."""
     state = till.desk.state
+    if not state.current and len(state.baskets) > MOST_PARKED:
+        till.selling.resume(min(state.baskets))
     if state.current:  # the last run left a basket: it is sold on
         basket = state.baskets[state.current]
         if basket.mode == "return" and not basket.standing():
