@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 OPPET := $(BIN)/oppet
-PO := $(wildcard oppet/till/locale/*/LC_MESSAGES/oppet.po)
+PO := $(wildcard oppet/drivers/locale/*/LC_MESSAGES/oppet.po)
 MO := $(PO:.po=.mo)
 POT := var/oppet.pot
 PYTEST := $(BIN)/python -m pytest
@@ -67,7 +67,7 @@ words: setup  ## gather the words of pages and receipts into the catalogues
 	@$(BIN)/pybabel -q extract -F pyproject.toml -k _ -k N_ -k ngettext:1,2 --no-location --sort-output \
 	    --project=oppet --msgid-bugs-address="see README.md" --copyright-holder="the Öppet authors" -o $(POT) .
 	@for language in sv en; do \
-	    file=oppet/till/locale/$$language/LC_MESSAGES/oppet.po; \
+	    file=oppet/drivers/locale/$$language/LC_MESSAGES/oppet.po; \
 	    if [ -f $$file ]; then $(BIN)/pybabel -q update -w 120 -i $(POT) -o $$file -l $$language --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date; \
 	    else mkdir -p $$(dirname $$file); $(BIN)/pybabel -q init -w 120 -i $(POT) -o $$file -l $$language; fi; done
 	@$(MAKE) setup

@@ -1,6 +1,6 @@
 """A mark for sentences that the catalogues translate.
 
-The rooms say *which* sentence; a place says it in the reader's language (`till/words.py`).
+The rooms say *which* sentence; a place says it in the reader's language (`drivers/words.py`).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -39,7 +40,7 @@ from oppet.journal.errors import (
     JournalMissingError,
     NotAJournalError,
 )
-from oppet.journal.kinds import Body, CopyMade, EpochOpened, Receipt
+from oppet.journal.kinds import Body, CopyMade, EpochOpened, PostOpened, Receipt
 
 __all__ = ["JournalFile"]
 
@@ -47,11 +48,15 @@ LAST = (1 << 63) - 1
 
 
 class JournalFile:
-    """One open journal. Not for two threads at once."""
+    """One open journal: a till's own, or a keeper's copy of another's (a fork's copy begins on `base`, not on nothing).
+
+    One thread writes; others may read meanwhile.
+    """
 
     till: str
     epoch: int
     head: Head  # the last durable entry
+    base: Head  # what the first entry follows on
     signed_seq: int  # the last number a signature covers
     broken: bool  # nothing works until `recover`
 
@@ -60,15 +65,20 @@ class JournalFile:
         self.path = path
         self.till, self.epoch, self.head, self.signed_seq, self.broken = "?", 0, Head(0, NOTHING), 0, True
         self.public_key = public_key
+        self.base = Head(0, NOTHING)
         self._vfs = vfs
+        self._guard = threading.RLock()
         self._sql = statements("journal")
         self._lock: int | None = lock(path)
         self._db: apsw.Connection | None = None
         self._add_entry = self._sql["add_entry"]
 
     @classmethod
-    def create(cls, path: Path, till: str, epoch: int, *, vfs: str | None = None) -> Self:
-        """Make an empty journal, durably. Raises JournalExistsError unless what is there holds nothing at all."""
+    def create(cls, path: Path, till: str, epoch: int, *, base: Head | None = None, vfs: str | None = None) -> Self:
+        """Make an empty journal, durably; with `base`, for the part of a forked history that differs.
+
+        Raises JournalExistsError unless what is there holds nothing at all.
+        """
         if epoch < 1 or not till:
             raise AssertionError((till, epoch))
         journal = cls(path, vfs, None)
@@ -77,7 +87,7 @@ class JournalFile:
                 journal._db = db = connect(path, vfs, create=True)
                 if db.execute("SELECT count(*) FROM sqlite_schema").get:
                     raise JournalExistsError(path=str(path))
-                begin_file(db, till, epoch)
+                begin_file(db, till, epoch, base)
             make_durable(path.parent)
             journal._read_again()
         except NotAJournalError:
@@ -118,14 +128,16 @@ class JournalFile:
             raise
         return journal
 
-    def append(
-        self, instant: int, bodies: Sequence[Body], signer: Signer | None, view: tuple[str, bytes] | None = None
-    ) -> list[tuple[int, Body]]:
+    def append(self, instant: int, bodies: Sequence[Body], signer: Signer | None) -> list[tuple[int, Body]]:
         """Seal `bodies` behind the head and make them durable in one commit; give each its number.
 
-        With a signer the new head is signed, and through it every entry before it. A view is saved in the same commit.
+        With a signer the new head is signed, and through it every entry before it.
         Raises EntryTooLargeError with nothing done; a disk's UnavailableError leaves the journal broken (`recover`).
         """
+        with self._guard:
+            return self._append(instant, bodies, signer)
+
+    def _append(self, instant: int, bodies: Sequence[Body], signer: Signer | None) -> list[tuple[int, Body]]:
         self._open_db()
         execute = self._execute
         head, rows, receipts = self.head, [], []
@@ -144,10 +156,10 @@ class JournalFile:
             assert signer.public == public_key, "an epoch is signed with the key its first entry names"
             signature = signer.sign(signed_bytes(self.till, self.epoch, head))
         try:
-            if len(rows) == 1 and signature is None and view is None and not receipts:
+            if len(rows) == 1 and signature is None and not receipts:
                 execute(self._add_entry, rows[0])  # its own transaction: the path of a scan
             else:
-                self._commit(execute, head, rows, signature, receipts, view)
+                self._commit(execute, head, rows, signature, receipts)
         except BaseException as error:
             self.broken = True
             if isinstance(error, apsw.Error):
@@ -165,7 +177,6 @@ class JournalFile:
         rows: list[tuple[int, str]],
         signature: bytes | None,
         receipts: list[tuple[str, int, int]],
-        view: tuple[str, bytes] | None,
     ) -> None:
         sql = self._sql
         execute("BEGIN IMMEDIATE")
@@ -175,12 +186,53 @@ class JournalFile:
             execute(sql["add_signature"], (head.seq, signature))
         for receipt in receipts:
             execute(sql["add_receipt"], receipt)
-        if view is not None:
-            execute(sql["put_view"], (view[0], head.seq, head.digest, view[1]))
         execute("COMMIT")
+
+    def keep(self, entries: Sequence[bytes], head: Head, signature: bytes) -> None:
+        """Put another machine's entries behind the head as they are, and the signature over `head`, in one commit.
+
+        The caller has checked them (`sync/keeper.py`). Receipts are not indexed: this is a copy, not a till's journal.
+        Raises a disk's UnavailableError; the journal is then broken (`recover`).
+        """
+        with self._guard:
+            self._open_db()
+            assert self.head.seq + len(entries) == head.seq, "entries join on the head"
+            rows = [(self.head.seq + place, data.decode()) for place, data in enumerate(entries, 1)]
+            try:
+                self._commit(self._execute, head, rows, signature, [])
+            except BaseException as error:
+                self.broken = True
+                if isinstance(error, apsw.Error):
+                    raise self._translated(error) from error
+                raise
+            if self.public_key is None and self.base.seq == 0:
+                opened = owner_of(self.raw(1))
+                self.public_key = None if opened is None else opened.public_key
+            self.head, self.signed_seq = head, head.seq
+
+    def pieces(self, first: int, most: int, most_bytes: int) -> list[bytes]:
+        """Exact bytes from entry `first` on: at least one where there is one, at most `most`, about `most_bytes` in all."""
+        found: list[bytes] = []
+        size = 0
+        for _, data in self._rows(first, first + most - 1):
+            size += len(data)
+            if found and size > most_bytes:
+                break
+            found.append(data)
+        return found
+
+    def signature(self, first: int, last: int) -> tuple[int, bytes] | None:
+        """The furthest signed place in `first`…`last` and its signature."""
+        with self._guard, self._translating():
+            row = self._open_db().execute(self._sql["signature_between"], (first, last)).get
+        return None if row is None else (int(row[0]), bytes(row[1]))
 
     def recover(self) -> Head:
         """Open the file again and believe only what the disk holds. Raises what `open` raises; then still broken."""
+        with self._guard:
+            return self._recover()
+
+    def _recover(self) -> Head:
         self._close_db()
         if self._lock is None:
             self._lock = lock(self.path)
@@ -202,7 +254,7 @@ class JournalFile:
     def _rows(self, first: int, last: int) -> Iterator[tuple[int, bytes]]:
         """Rows in portions, so that no statement stays open while entries are appended."""
         while first <= last:
-            with self._translating():
+            with self._guard, self._translating():
                 rows = self._open_db().execute(self._sql["some_entries"], (first, last)).fetchall()
             if not rows:
                 return
@@ -215,7 +267,7 @@ class JournalFile:
 
     def raw(self, seq: int) -> bytes:
         """The exact bytes of entry `seq`. Raises KeyError."""
-        with self._translating():
+        with self._guard, self._translating():
             data = self._open_db().execute(self._sql["entry"], (seq,)).get
         if data is None:
             raise KeyError(seq)
@@ -223,17 +275,19 @@ class JournalFile:
 
     def digest_at(self, seq: int) -> str:
         """The digest of entry `seq`. Raises KeyError."""
-        return self.head.digest if seq == self.head.seq else digest(self.raw(seq))
+        head = self.head
+        if seq in (head.seq, self.base.seq):
+            return head.digest if seq == head.seq else self.base.digest
+        return digest(self.raw(seq))
 
     def save_view(self, name: str, seq: int, digest: str, data: bytes) -> None:
         """Keep what was derived from the entries up to `seq`; it can be thrown away."""
-        db = self._open_db()
-        with self._translating():
-            db.execute(self._sql["put_view"], (name, seq, digest, data))
+        with self._guard, self._translating():
+            self._open_db().execute(self._sql["put_view"], (name, seq, digest, data))
 
     def load_view(self, name: str) -> tuple[int, str, bytes] | None:
         """The saved view, or None if there is none or it was not derived from the entries that are here."""
-        with self._translating():
+        with self._guard, self._translating():
             row = self._open_db().execute(self._sql["view"], (name,)).get
         if row is None:
             return None
@@ -244,7 +298,7 @@ class JournalFile:
 
     def find_receipt(self, series: str, number: int) -> int | None:
         """The entry that holds receipt `number` of `series` (normal | training | copy)."""
-        with self._translating():
+        with self._guard, self._translating():
             seq = self._open_db().execute(self._sql["receipt"], (series, number)).get
         return None if seq is None else int(seq)
 
@@ -325,13 +379,13 @@ class JournalFile:
             db = self._db
             assert db is not None
             self._execute = db.cursor().execute  # one cursor for all that is written: a scan's microseconds
-            self.till, self.epoch = check_file(db, self.path)
+            self.till, self.epoch, self.base = check_file(db, self.path)
             last = db.execute(self._sql["last_entry"]).get
             signed = db.execute(self._sql["last_signature"]).get
             first = db.execute(self._sql["entry"], (1,)).get
         if last is not None and not isinstance(last[1], bytes):
             raise self._damaged(last[0], WHY["unreadable"])
-        self.head = Head(0, NOTHING) if last is None else Head(last[0], digest(last[1]))
+        self.head = self.base if last is None else Head(last[0], digest(last[1]))
         self.signed_seq, signature = (0, b"") if signed is None else signed
         if first is not None:
             opened = owner_of(first)
@@ -347,7 +401,7 @@ class JournalFile:
         return self.head
 
     def _check_tail(self, signature: bytes) -> None:
-        head = Head(0, NOTHING)
+        head = self.base
         if self.signed_seq:
             try:
                 head = Head(self.signed_seq, digest(self.raw(self.signed_seq)))
@@ -359,7 +413,7 @@ class JournalFile:
             if not good:
                 raise self._damaged(head.seq, WHY["signature"])
         owner = Owner(self.till, self.epoch)
-        finding = check(self._rows(self.signed_seq + 1, LAST), iter(()), owner, head, None, self.signed_seq).finding
+        finding = check(self._rows(head.seq + 1, LAST), iter(()), owner, head, None, self.signed_seq).finding
         if finding is not None:
             raise self._damaged(finding.seq, finding.why)
 
@@ -380,7 +434,7 @@ class JournalFile:
 
 def _stated_key(body: Body) -> bytes | None:
     """The key an epoch is opened with."""
-    if not isinstance(body, EpochOpened) or len(body.public_key) != 64:
+    if not isinstance(body, EpochOpened | PostOpened) or len(body.public_key) != 64:
         return None
     try:
         return bytes.fromhex(body.public_key)

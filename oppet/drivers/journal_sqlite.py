@@ -17,6 +17,7 @@ import apsw
 
 from oppet.base.errors import UnavailableError
 from oppet.journal.chain import WHY
+from oppet.journal.entry import NOTHING, Head
 from oppet.journal.errors import (
     DiskFailedError,
     DiskFullError,
@@ -98,13 +99,15 @@ def connect(path: Path, vfs: str | None, *, create: bool) -> apsw.Connection:
     return connection
 
 
-def begin_file(connection: apsw.Connection, till: str, epoch: int) -> None:
+def begin_file(connection: apsw.Connection, till: str, epoch: int, base: Head | None = None) -> None:
     """Make the tables in a file that has none, durably and in one step: a power cut leaves a journal or nothing."""
     with connection:
         connection.pragma("application_id", APPLICATION_ID - (1 << 32))
         connection.pragma("user_version", FORMAT)
         connection.execute(_schema())
-        connection.executemany(statements("journal")["put_meta"], [("till", till), ("epoch", str(epoch))])
+        meta = [("till", till), ("epoch", str(epoch))]
+        meta += [("base", f"{base.seq} {base.digest}")] if base is not None else []
+        connection.executemany(statements("journal")["put_meta"], meta)
     use_wal(connection)
 
 
@@ -135,8 +138,11 @@ def rewrite_log(path: Path, vfs: str | None) -> None:
         file.xClose()
 
 
-def check_file(connection: apsw.Connection, path: Path) -> tuple[str, int]:
-    """Give till and epoch of a file with a journal's tables. Raises NotAJournalError or JournalFromFutureError."""
+def check_file(connection: apsw.Connection, path: Path) -> tuple[str, int, Head]:
+    """Give till, epoch and what the first entry follows on, of a file with a journal's tables.
+
+    Raises NotAJournalError, JournalFromFutureError.
+    """
     if connection.pragma("application_id") != APPLICATION_ID - (1 << 32):
         raise NotAJournalError(path=str(path), why="it is another program's database")
     version = connection.pragma("user_version")
@@ -151,7 +157,10 @@ def check_file(connection: apsw.Connection, path: Path) -> tuple[str, int]:
     epoch = str(meta.get("epoch"))
     if not epoch.isdecimal() or len(epoch) > 9 or "till" not in meta:
         raise NotAJournalError(path=str(path), why="it names no till and epoch")
-    return str(meta["till"]), int(epoch)
+    seq, _, base = str(meta.get("base", f"0 {NOTHING}")).partition(" ")
+    if not seq.isdecimal() or len(seq) > 15 or len(base) != len(NOTHING):
+        raise NotAJournalError(path=str(path), why="what it follows on cannot be read")
+    return str(meta["till"]), int(epoch), Head(int(seq), base)
 
 
 def translated(error: apsw.Error, number: int, path: Path, till: str, epoch: int, seq: int) -> Exception:

@@ -19,7 +19,7 @@ from oppet.base.canonical import digest
 from oppet.base.signing import Verifier
 from oppet.base.words import N_
 from oppet.journal.entry import NOTHING, VERSION, Entry, Head, body_of, parse, signed_bytes
-from oppet.journal.kinds import EpochOpened, TillStarted
+from oppet.journal.kinds import EpochOpened, PostOpened, TillStarted
 
 __all__ = [
     "LARGEST_ENTRY",
@@ -121,7 +121,7 @@ def owner_of(first: bytes | None) -> Owner | None:
     try:
         entry = parse(first or b"")
         body = body_of(entry)
-        if isinstance(body, EpochOpened) and len(key := bytes.fromhex(body.public_key)) == 32:
+        if isinstance(body, EpochOpened | PostOpened) and len(key := bytes.fromhex(body.public_key)) == 32:
             return Owner(entry.till, entry.epoch, body.installation, key)
     except UNREADABLE:
         pass
@@ -205,7 +205,7 @@ def check_anchor(owner: Owner, anchor: Head, there: bytes | None, head: Head, si
     return Finding(word.partition(" ")[0], owner.till, owner.epoch, seq, WHY[word], min(signed_seq, seq - 1))
 
 
-_OPENERS = {"epoch_opened", "till_started"}
+_OPENERS = {"epoch_opened", "post_opened", "till_started"}
 
 
 def _same_machine(entry: Entry, owner: Owner, signed_seq: int) -> Finding | None:
@@ -216,9 +216,12 @@ def _same_machine(entry: Entry, owner: Owner, signed_seq: int) -> Finding | None
     except UNREADABLE:
         word = "unreadable"
     else:
-        if isinstance(body, EpochOpened | TillStarted) and owner.installation not in {"", body.installation}:
+        if isinstance(body, EpochOpened | PostOpened | TillStarted) and owner.installation not in {
+            "",
+            body.installation,
+        }:
             word = "cloned machine"
-        elif isinstance(body, EpochOpened) and entry.seq > 1:
+        elif isinstance(body, EpochOpened | PostOpened) and entry.seq > 1:
             word = "cloned"
     if not word:
         return None

@@ -13,7 +13,11 @@ import msgspec
 
 __all__ = [
     "KINDS",
+    "ActAsked",
+    "ActDone",
+    "ActRefused",
     "AgeChecked",
+    "AlarmRaised",
     "Body",
     "CaseOpened",
     "CaseSettled",
@@ -25,6 +29,8 @@ __all__ = [
     "DiscountGiven",
     "DiscountWithdrawn",
     "DrawerOpened",
+    "Elsewhere",
+    "EpochClosed",
     "EpochOpened",
     "Fact",
     "FloatSet",
@@ -39,6 +45,10 @@ __all__ = [
     "Original",
     "OutageBegan",
     "OutageEnded",
+    "PageRead",
+    "PersonSignedIn",
+    "PersonSignedOut",
+    "PostOpened",
     "PriceAsked",
     "Receipt",
     "ReceiptLine",
@@ -52,6 +62,7 @@ __all__ = [
     "ReportMade",
     "ReversalFailed",
     "SaleAbandoned",
+    "SaleMoved",
     "SaleOpened",
     "SaleParked",
     "SaleResumed",
@@ -79,6 +90,11 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an entry says. A body's kind is its class name in snake_case."""
 
 
+class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
+    name: str
+    value: str
+
+
 # --- the register itself -------------------------------------------------------------------------------------------
 
 
@@ -103,6 +119,14 @@ class TillStarted(Body, frozen=True):
     prices: str  # version of the price file
     installation: str
     unclean: bool  # the run before did not end by itself
+    unconfirmed: bool = False  # no keeper answered: nobody has said that this disk is not an old copy
+
+
+class EpochClosed(Body, frozen=True):
+    """The last entry of an epoch that ends in order: the till is taken away or enrolled anew. Nothing follows."""
+
+    reason: str
+    by: int
 
 
 class TillStopped(Body, frozen=True):
@@ -137,6 +161,73 @@ class SignedIn(Body, frozen=True):
 
 class SignedOut(Body, frozen=True):
     staff: int
+
+
+# --- a store node's or head office's own journal: who read and did what, what was alarming -----------------------------
+
+
+class PostOpened(Body, frozen=True):
+    """First entry of a journal that is no register's: a store node's or an HQ process's."""
+
+    place: str  # store | hq
+    store: str  # "" at HQ
+    software: str
+    public_key: str
+    installation: str
+
+
+class PersonSignedIn(Body, frozen=True):
+    who: int
+    role: str
+    how: str  # passkey | pin | demo
+    session: str  # a digest that ties what follows together; never the session's secret
+
+
+class PersonSignedOut(Body, frozen=True):
+    who: int
+    session: str
+    reason: str  # asked | idle | ended
+
+
+class PageRead(Body, frozen=True):
+    who: int
+    session: str
+    page: str  # path and what it was asked for
+
+
+class ActDone(Body, frozen=True):
+    """Somebody changed something; `approved_by` where it takes two."""
+
+    who: int
+    act: str
+    about: str
+    approved_by: int = 0
+    facts: tuple[Fact, ...] = ()
+
+
+class ActAsked(Body, frozen=True):
+    """Four eyes: asked for by one, waiting for another."""
+
+    who: int
+    request: int
+    act: str
+    about: str
+    facts: tuple[Fact, ...] = ()
+
+
+class ActRefused(Body, frozen=True):
+    who: int
+    act: str
+    about: str
+    reason: str
+    request: int = 0
+
+
+class AlarmRaised(Body, frozen=True):
+    """What a bad cable does not explain: fork, forged batch, a keeper that lost entries, a clone."""
+
+    about: str
+    facts: tuple[Fact, ...] = ()
 
 
 # --- the drawer ----------------------------------------------------------------------------------------------------
@@ -184,12 +275,21 @@ class Original(msgspec.Struct, frozen=True, omit_defaults=True):
     number: int
 
 
+class Elsewhere(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A basket at another till of the store."""
+
+    till: str
+    epoch: int
+    sale: int
+
+
 class SaleOpened(Body, frozen=True):
     sale: int  # unique within the epoch
     mode: str  # sale | return | training
     cashier: int
     original: Original | None = None
     approved_by: int = 0
+    moved_from: Elsewhere | None = None  # a basket that was parked at another till (R27)
 
 
 class LineAdded(Body, frozen=True):
@@ -289,6 +389,14 @@ class SaleParked(Body, frozen=True):
 class SaleResumed(Body, frozen=True):
     sale: int
     by: int
+
+
+class SaleMoved(Body, frozen=True):
+    """A parked basket went on at another till: this one is rid of it (R27). Not an unfinished sale: it is finished there."""
+
+    sale: int
+    till: str
+    epoch: int
 
 
 class SaleAbandoned(Body, frozen=True):
@@ -517,6 +625,7 @@ class ReceiptPrinted(Body, frozen=True):
     number: int
     path: str  # paper | reserve_paper | electronic
     again: bool = False
+    copies: int = 0  # other machines in the store that had it before it was printed (design §2)
 
 
 # --- reports -------------------------------------------------------------------------------------------------------
@@ -580,11 +689,6 @@ class ReportMade(Body, frozen=True):
 
 
 # --- what went wrong -----------------------------------------------------------------------------------------------
-
-
-class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
-    name: str
-    value: str
 
 
 class CaseOpened(Body, frozen=True):

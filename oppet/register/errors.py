@@ -10,6 +10,7 @@ __all__ = [
     "DiskNearlyFullError",
     "FloatMissingError",
     "NeedsQuantityError",
+    "NeighboursAwayError",
     "NoControlUnitError",
     "NoReceiptError",
     "NotPossibleNowError",
@@ -77,3 +78,7 @@ class OutageOpenError(UnavailableError):
     sentence = N_(
         "The reserve routine applies since {since}. Write reserve receipts until a supervisor ends the outage."
     )
+
+
+class NeighboursAwayError(UnavailableError):
+    sentence = N_("The store node does not answer: what other tills have is not known here.")

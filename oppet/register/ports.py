@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from oppet.base.signing import Signer
 from oppet.fiscal.unit import ControlUnit
 from oppet.goods.catalogue import Catalogue
 from oppet.journal.entry import Entry, Head
-from oppet.journal.kinds import Body
+from oppet.journal.kinds import Body, Elsewhere, Original
 from oppet.paper.paths import ReceiptPath
+from oppet.register.errors import NeighboursAwayError
+from oppet.sale.lines import Came
 
-__all__ = ["Clock", "Journal", "Ports"]
+__all__ = ["Alone", "Clock", "Copies", "Journal", "Neighbours", "Parked", "Ports"]
 
 
 class Clock(Protocol):
@@ -52,6 +56,75 @@ class Journal(Protocol):
     def free_bytes(self) -> int: ...
 
 
+class Copies(Protocol):
+    """The keepers, as the checkout needs them."""
+
+    def second(self, head: Head) -> int:
+        """Wait, within the 80 ms budget, until keepers in the store have `head`; give how many. Never raises."""
+        ...
+
+    def confirm(self, head: Head) -> bool:
+        """Before the first entry after boot: compare heads with whatever keeper answers; False when none does.
+
+        Raises OldImageError for a restored disk, EpochRevokedError, or the fork's alarm as UntrustedError.
+        """
+        ...
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """A basket that waits at another till of the store."""
+
+    at: Elsewhere
+    since: str  # UTC
+    lines: int
+    total_ore: int  # before discounts
+    by: int
+
+
+class Neighbours(Protocol):
+    """The store's other tills, by way of the store node. Every call raises UnavailableError when it does not answer."""
+
+    def parked(self) -> Sequence[Parked]:
+        """Baskets parked at other tills, oldest first."""
+        ...
+
+    def take(self, at: Elsewhere) -> Sequence[Body]:
+        """Take one over: what was journalled about it, in order, from its SaleOpened on. Raises RefusedError if gone."""
+        ...
+
+    def resume(self, sale: int) -> None:
+        """Our own parked basket goes on here. Raises RefusedError if another till has taken it."""
+        ...
+
+    def hold(self, original: Original) -> Mapping[int, Came]:
+        """Nobody else returns on this receipt while we do; gives what came back of its lines at other tills.
+
+        Raises RefusedError while another till holds it."""
+        ...
+
+
+class Alone:
+    """No keeper and no neighbour: what a till on its own has, and what tests begin with."""
+
+    def second(self, head: Head) -> int:  # noqa: ARG002
+        return 0
+
+    def confirm(self, head: Head) -> bool:  # noqa: ARG002
+        return False
+
+    def parked(self) -> Sequence[Parked]:
+        return ()
+
+    def take(self, at: Elsewhere) -> Sequence[Body]:  # noqa: ARG002
+        raise NeighboursAwayError
+
+    def resume(self, sale: int) -> None:  # noqa: ARG002
+        raise NeighboursAwayError
+
+    def hold(self, original: Original) -> Mapping[int, Came]:  # noqa: ARG002
+        raise NeighboursAwayError
+
+
 @dataclass
 class Ports:
     journal: Journal
@@ -62,3 +135,5 @@ class Ports:
     catalogue: Catalogue
     installation: str  # a digest that differs between machines
     others: dict[tuple[str, int], bytes] = field(default_factory=dict)  # public keys of the store's other tills
+    copies: Copies = field(default_factory=Alone)
+    neighbours: Neighbours = field(default_factory=Alone)

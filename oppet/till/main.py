@@ -20,6 +20,7 @@ from oppet.drivers.journal_file import JournalFile
 from oppet.drivers.keys import load_key, make_key
 from oppet.drivers.pins import ArgonPins
 from oppet.drivers.printer import FilePrinter, NetworkPrinter, ScreenPrinter, SerialPrinter
+from oppet.drivers.words import sayer
 from oppet.fiscal.unit import ControlUnit
 from oppet.goods.assortment import merge
 from oppet.goods.catalogue import Catalogue, decode
@@ -32,7 +33,6 @@ from oppet.register.till import Till
 from oppet.till.settings import PrinterSettings, Settings, UnitSettings, read_settings, read_staff
 from oppet.till.staff import StaffList
 from oppet.till.web import create_app
-from oppet.till.words import sayer
 
 __all__ = ["Opened", "catalogue_of", "open_till", "run", "serve"]
 

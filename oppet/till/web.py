@@ -27,6 +27,7 @@ from oppet import __version__
 from oppet.base.errors import OppetError
 from oppet.base.words import N_
 from oppet.drivers import pdf, qr
+from oppet.drivers.words import LANGUAGES, explain, say
 from oppet.register.errors import ReservedError, WrongBadgeError, WrongPinError
 from oppet.register.state import COPY, NORMAL, TRAINING, Unprinted
 from oppet.register.till import Till
@@ -37,7 +38,6 @@ from oppet.till.staff import StaffList
 from oppet.till.web_counter import Counter, Dialog, Message
 from oppet.till.web_display import Bell, display_about, display_events
 from oppet.till.web_form import Form, StalePageError
-from oppet.till.words import LANGUAGES, explain, say
 
 __all__ = ["create_app"]
 

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from oppet.base.money import thousandths
+from oppet.drivers.words import LANGUAGES, role_words, say, sayer, translations
 from oppet.goods.article import Article
 from oppet.journal.kinds import CashCounted
 from oppet.paper.receipts import percent, quantity
@@ -32,7 +33,6 @@ from oppet.sale.price import PricedLine
 from oppet.sale.rights import Staff
 from oppet.till import views
 from oppet.till.staff import StaffList
-from oppet.till.words import LANGUAGES, role_words, say, sayer, translations
 
 __all__ = ["REGIONS", "Counter", "Dialog", "Message"]
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from oppet.base.clock import SWEDEN
 from oppet.base.errors import RefusedError
 from oppet.base.words import N_
+from oppet.drivers.words import sayer
 from oppet.journal.kinds import ReportMade
 from oppet.paper.reports import report_paper
 from oppet.paper.sheet import amount
@@ -18,7 +19,6 @@ from oppet.sale.rights import Staff
 from oppet.till.web_counter import Counter, Message
 from oppet.till.web_form import Form
 from oppet.till.web_sale import Deed
-from oppet.till.words import sayer
 
 __all__ = ["DEEDS"]
 

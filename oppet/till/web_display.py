@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from oppet.drivers.words import sayer
 from oppet.register.state import NORMAL
 from oppet.till import views
 from oppet.till.web_counter import Counter
-from oppet.till.words import sayer
 
 __all__ = ["Bell", "display_about", "display_events"]
 

@@ -16,6 +16,7 @@ import uvicorn
 from oppet.base.canonical import digest
 from oppet.base.signing import Signer, Verifier
 from oppet.drivers.printer import ScreenPrinter
+from oppet.drivers.words import sayer
 from oppet.goods.assortment import merge
 from oppet.goods.catalogue import Catalogue, decode
 from oppet.journal.kinds import Original, Receipt
@@ -24,7 +25,6 @@ from oppet.register.desk import Rules
 from oppet.register.till import Till
 from oppet.till.staff import Member, StaffList
 from oppet.till.web import create_app
-from oppet.till.words import sayer
 from tests.conftest import ROOT
 from tests.register.world import SECRET, FakeClock, World
 

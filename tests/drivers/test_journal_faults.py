@@ -110,8 +110,7 @@ class Life:
             data, head = seal(head, "K3", 1, NOON, body)
             rows[head.seq] = data
         self.attempted = rows
-        view = ("day", b"v" * self.chance.choice([1, 9000])) if sign else None
-        if self.bravely(lambda: journal.append(NOON, bodies, SIGNER if sign else None, view)):
+        if self.bravely(lambda: journal.append(NOON, bodies, SIGNER if sign else None)):
             self.promised |= rows
             assert journal.head == head
         self.attempted = {}

@@ -24,6 +24,7 @@ LIBRARIES = {
     "paper": {"msgspec"},
     "fiscal": {"msgspec"},
     "register": {"msgspec"},
+    "sync": {"msgspec", "zstandard"},
 }
 PLACES = {"till", "audit", "store", "hq", "site"}
 OTHERS = {"drivers", "simulators", "bench", "replay", "sim"}

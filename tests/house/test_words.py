@@ -11,7 +11,7 @@ from babel.messages.pofile import read_po
 
 from tests.conftest import ROOT
 
-LOCALE = ROOT / "oppet" / "till" / "locale"
+LOCALE = ROOT / "oppet" / "drivers" / "locale"
 FACT = re.compile(r"%\(\w+\)[sd]|\{\w*[^{}]*\}")
 
 

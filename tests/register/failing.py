@@ -32,17 +32,15 @@ class CuttingJournal(JournalFile):
     after = False  # fail when the entries are on the disk, instead of before
     power = True  # else the disk fails and the program goes on
 
-    def append(
-        self, instant: int, bodies: Sequence[Body], signer: Signer | None, view: tuple[str, bytes] | None = None
-    ) -> list[tuple[int, Body]]:
+    def append(self, instant: int, bodies: Sequence[Body], signer: Signer | None) -> list[tuple[int, Body]]:
         if self.left is None:
-            return super().append(instant, bodies, signer, view)
+            return super().append(instant, bodies, signer)
         self.left -= 1
         if self.left >= 0:
-            return super().append(instant, bodies, signer, view)
+            return super().append(instant, bodies, signer)
         self.left = None
         if self.after:
-            super().append(instant, bodies, signer, view)
+            super().append(instant, bodies, signer)
         if self.power:
             raise PowerCutError
         self.broken = True

@@ -15,7 +15,7 @@ INSERT OR REPLACE INTO views(name, seq, digest, data) VALUES (?, ?, ?, ?)
 INSERT INTO meta(name, value) VALUES (?, ?)
 
 -- name: meta
-SELECT name, value FROM meta WHERE name IN ('till', 'epoch')
+SELECT name, value FROM meta WHERE name IN ('till', 'epoch', 'base')
 
 -- name: last_entry
 SELECT seq, CAST(entry AS BLOB) FROM entries ORDER BY seq DESC LIMIT 1
@@ -37,3 +37,6 @@ SELECT seq FROM receipts WHERE series = ? AND number = ?
 
 -- name: schema
 SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name
+
+-- name: signature_between
+SELECT seq, CAST(signature AS BLOB) FROM signatures WHERE seq >= ? AND seq <= ? ORDER BY seq DESC LIMIT 1

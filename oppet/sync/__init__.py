@@ -1,0 +1,1 @@
+"""Moving pieces of journal between machines; survives loss, repeats and wrong order."""

@@ -1,0 +1,267 @@
+"""Who may write in which till's name: certificates, countersignatures, revocations, and what a keeper believes of them.
+
+HQ certifies stores; a store's manager certifies tills; a surviving till or HQ countersigns, and until then HQ counts the
+till's sales as provisional (design §2, Keys and certificates). A directory is a fold of signed papers: their order
+does not matter and a paper shown twice changes nothing. Keeps K7 (no key speaks for a till without the manager's
+signature), K8 (provisional until countersigned) and K9 (a revocation is never undone).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from oppet.base import canonical
+from oppet.base.signing import Signer, Verifier
+from oppet.sync.errors import BadCertificateError
+from oppet.sync.messages import Digest, Epoch, Key, Name, Paper, Time
+
+__all__ = [
+    "MOST_PAPERS",
+    "Directory",
+    "Revocation",
+    "Standing",
+    "StoreCertificate",
+    "TillCertificate",
+    "countersigned",
+    "make_paper",
+    "paper_bytes",
+]
+
+MOST_PAPERS = 200_000  # 50 000 stores of four live tills: a directory is bounded like everything else
+
+
+class StoreCertificate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """HQ's word: these keys are this store's. Signed by HQ. A newer one for the same store replaces the older."""
+
+    store: Name
+    name: str
+    banner: str
+    manager_key: Key  # signs tills' certificates
+    node_key: Key  # the store node's: signs acknowledgements and the store's own journal
+    issued: Time
+    closed: bool = False
+
+
+class TillCertificate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The manager's word: this key writes as this till in this epoch. Signed by the manager, then countersigned."""
+
+    till: Name  # begins with its store's id and a hyphen: unique in the chain
+    epoch: Epoch
+    store: Name
+    register: str  # kassabeteckning notified in advance
+    public_key: Key
+    issued: Time
+
+
+class Revocation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """HQ's or the manager's word: this epoch is over. What it signed up to `digest` stands."""
+
+    till: Name
+    epoch: Epoch
+    reason: str
+    at: Time
+    seq: int = 0
+    digest: Digest = "0" * 64
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What a keeper believes of one epoch of one till."""
+
+    store: str
+    till: str
+    epoch: int
+    register: str
+    public_key: bytes
+    provisional: bool
+    revoked: str = ""  # why, or ""
+
+
+DOCUMENTS: dict[str, type[StoreCertificate] | type[TillCertificate] | type[Revocation]] = {
+    "store": StoreCertificate,
+    "till": TillCertificate,
+    "revocation": Revocation,
+}
+_KIND = {document: kind for kind, document in DOCUMENTS.items()}
+
+
+def paper_bytes(kind: str, text: str) -> bytes:
+    """The bytes a paper's signers sign."""
+    return f"oppet paper 1\n{kind}\n{text}".encode()
+
+
+def make_paper(document: StoreCertificate | TillCertificate | Revocation, *signers: Signer) -> Paper:
+    """Write a document down and sign it."""
+    kind, text = _KIND[type(document)], canonical.encode(document).decode()
+    return countersigned(Paper(kind, text), *signers)
+
+
+def countersigned(paper: Paper, *signers: Signer) -> Paper:
+    """The same paper with more signatures."""
+    data = paper_bytes(paper.kind, paper.text)
+    more = tuple((signer.public.hex(), signer.sign(data).hex()) for signer in signers)
+    return msgspec.structs.replace(paper, signatures=paper.signatures + more)
+
+
+class Directory:
+    """What a keeper knows of stores and tills. `hq_key` is the root it was installed with."""
+
+    def __init__(self, hq_key: bytes) -> None:
+        self.hq_key = hq_key
+        self.stores: dict[str, StoreCertificate] = {}
+        self._papers: dict[tuple[str, str, int], Paper] = {}  # (kind, name, epoch)
+        self._tills: dict[tuple[str, int], TillCertificate] = {}
+        self._revoked: dict[tuple[str, int], Revocation] = {}
+
+    def add(self, paper: Paper) -> bool:
+        """Believe a paper that proves itself; say whether it told us anything new. Raises BadCertificateError."""
+        kind = DOCUMENTS.get(paper.kind)
+        if kind is None:
+            raise BadCertificateError(whose="?", why=f"a paper of kind {paper.kind!r} is unknown")
+        if len(self._papers) >= MOST_PAPERS:
+            raise BadCertificateError(whose="?", why="the directory is full")
+        try:
+            document = msgspec.json.decode(paper.text, type=kind)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise BadCertificateError(whose="?", why=str(error)) from None
+        if isinstance(document, StoreCertificate):
+            return self._store(paper, document)
+        if isinstance(document, TillCertificate):
+            return self._till(paper, document)
+        return self._revocation(paper, document)
+
+    def _store(self, paper: Paper, document: StoreCertificate) -> bool:
+        if self.hq_key not in set(_signers(paper)):
+            raise BadCertificateError(whose=f"store {document.store}", why="HQ did not sign it")
+        before = self.stores.get(document.store)
+        if before is not None and before.issued >= document.issued:
+            return False
+        self.stores[document.store] = document
+        self._papers["store", document.store, 0] = paper
+        return True
+
+    def _till(self, paper: Paper, document: TillCertificate) -> bool:
+        whose = f"till {document.till}, epoch {document.epoch}"
+        store = self.stores.get(document.store)
+        if store is None:
+            raise BadCertificateError(whose=whose, why=f"store {document.store} is not known here")
+        if not document.till.startswith(f"{document.store}-"):
+            raise BadCertificateError(whose=whose, why="a till's name begins with its store's id")
+        signers = list(dict.fromkeys(_signers(paper)))
+        if bytes.fromhex(store.manager_key) not in signers:
+            raise BadCertificateError(whose=whose, why="the store's manager did not sign it")
+        place = document.till, document.epoch
+        known = self._tills.get(place)
+        if known is not None and known.public_key != document.public_key:
+            raise BadCertificateError(whose=whose, why="this epoch has another key already")
+        before = self._papers.get(("till", *place))
+        merged = _merged(before, paper)
+        if merged == before:
+            return False
+        self._tills[place] = document
+        self._papers["till", *place] = merged
+        return True
+
+    def _revocation(self, paper: Paper, document: Revocation) -> bool:
+        place = document.till, document.epoch
+        certificate = self._tills.get(place)
+        allowed = {self.hq_key}
+        if certificate is not None and certificate.store in self.stores:
+            allowed.add(bytes.fromhex(self.stores[certificate.store].manager_key))
+        if not allowed & set(_signers(paper)):
+            whose = f"the revocation of till {document.till}, epoch {document.epoch}"
+            raise BadCertificateError(whose=whose, why="neither HQ nor the store's manager signed it")
+        if place in self._revoked:
+            return False
+        self._revoked[place] = document
+        self._papers["revocation", *place] = paper
+        return True
+
+    def standing(self, till: str, epoch: int) -> Standing | None:
+        """What is believed of this epoch; None for one nobody has shown a certificate for."""
+        certificate = self._tills.get((till, epoch))
+        if certificate is None:
+            return None
+        revoked = self._revoked.get((till, epoch))
+        return Standing(
+            certificate.store,
+            till,
+            epoch,
+            certificate.register,
+            bytes.fromhex(certificate.public_key),
+            not self._witnessed(certificate),
+            revoked.reason if revoked is not None else "",
+        )
+
+    def _witnessed(self, certificate: TillCertificate) -> bool:
+        """HQ, or another till of the store that is itself beyond doubt, signed as well."""
+        return self._beyond_doubt(certificate, frozenset())
+
+    def _beyond_doubt(self, certificate: TillCertificate, asking: frozenset[str]) -> bool:
+        signers = set(_signers(self._papers["till", certificate.till, certificate.epoch]))
+        if self.hq_key in signers:
+            return True
+        for (till, epoch), other in self._tills.items():
+            if other.store != certificate.store or till == certificate.till or (till, epoch) in self._revoked:
+                continue
+            if other.public_key in asking or bytes.fromhex(other.public_key) not in signers:
+                continue
+            if self._beyond_doubt(other, asking | {certificate.public_key}):
+                return True
+        return False
+
+    def tills(self, store: str = "") -> list[TillCertificate]:
+        """Every epoch certified, of one store or of all, in order."""
+        return [known for _, known in sorted(self._tills.items()) if store in ("", known.store)]
+
+    def last_epoch(self, till: str) -> int:
+        """The highest epoch certified for a till; 0 for none."""
+        return max((epoch for name, epoch in self._tills if name == till), default=0)
+
+    def papers(self, store: str = "") -> Iterator[Paper]:
+        """Everything believed, stores first, so that another directory can believe it in this order."""
+        for kind in DOCUMENTS:
+            for (said, name, epoch), paper in list(self._papers.items()):
+                if said == kind and store in ("", name if kind == "store" else self._store_of(name, epoch)):
+                    yield paper
+
+    def revocations(self, store: str = "") -> tuple[Paper, ...]:
+        """The papers that end epochs."""
+        return tuple(paper for paper in self.papers(store) if paper.kind == "revocation")
+
+    def papers_of(self, till: str, epoch: int) -> tuple[Paper, ...]:
+        """What another keeper must see to believe this till: its store's certificate, its own, its revocation."""
+        keys = ("store", self._store_of(till, epoch), 0), ("till", till, epoch), ("revocation", till, epoch)
+        return tuple(self._papers[key] for key in keys if key in self._papers)
+
+    def _store_of(self, till: str, epoch: int) -> str:
+        certificate = self._tills.get((till, epoch))
+        return certificate.store if certificate is not None else ""
+
+
+def believe_all(directory: Directory, papers: Iterable[Paper]) -> list[Paper]:
+    """Add what is new and give it. Raises BadCertificateError at the first that proves nothing."""
+    return [paper for paper in papers if directory.add(paper)]
+
+
+def _signers(paper: Paper) -> Iterator[bytes]:
+    """The keys whose signatures on this paper are good."""
+    data = paper_bytes(paper.kind, paper.text)
+    for key, signature in paper.signatures:
+        try:
+            verifier = Verifier(bytes.fromhex(key))
+        except ValueError:
+            continue
+        if verifier.good(bytes.fromhex(signature), data):
+            yield verifier.public
+
+
+def _merged(before: Paper | None, paper: Paper) -> Paper:
+    if before is None:
+        return paper
+    if before.text != paper.text:  # the same key certified again at another moment: the first text stands
+        return before
+    known = {key for key, _ in before.signatures}
+    more = tuple(pair for pair in paper.signatures if pair[0] not in known)[: 8 - len(before.signatures)]
+    return msgspec.structs.replace(before, signatures=before.signatures + more)

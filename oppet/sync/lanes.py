@@ -1,0 +1,126 @@
+"""What a till asks the store node about the other tills: parked baskets (R27) and receipts being returned (R17).
+
+A request is signed by the till and an answer by the node, so neither needs the cable to be honest. What is asked for
+is small and bounded. The node's rulings are a fold of the journals it keeps and of what it has granted
+(`store/lanes.py`); a till that gets no answer sells on by its own rules.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from oppet.base import canonical
+from oppet.base.signing import Signer, Verifier
+from oppet.sync.messages import Epoch, Name, Number, Signature, Time
+
+__all__ = [
+    "LANE_PATH",
+    "AskHold",
+    "AskParked",
+    "AskResume",
+    "AskTake",
+    "Came",
+    "Lane",
+    "ParkedBasket",
+    "Refused",
+    "Signed",
+    "Told",
+    "check",
+    "sign",
+]
+
+LANE_PATH = "/lane/1/ask"
+LARGEST_LANE = 1 << 20
+OLDEST_MS = 300_000  # a request is not answered twice long after: what it grants is idempotent within this
+
+
+class AskParked(msgspec.Struct, frozen=True, tag="parked"):
+    """Which baskets are parked at the store's other tills?"""
+
+
+class AskTake(msgspec.Struct, frozen=True, tag="take"):
+    """Give me this one. Granting it twice to the same till is the same grant."""
+
+    till: Name
+    epoch: Epoch
+    sale: Number
+
+
+class AskResume(msgspec.Struct, frozen=True, tag="resume"):
+    """May my own parked basket go on here?"""
+
+    sale: Number
+
+
+class AskHold(msgspec.Struct, frozen=True, tag="hold"):
+    """I return on this receipt; what came back of it elsewhere? Held until the return is finished or given up."""
+
+    till: Name
+    epoch: Epoch
+    number: Number
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """One question of one till, as it is signed."""
+
+    till: Name
+    epoch: Epoch
+    time: Time
+    nonce: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
+    ask: AskParked | AskTake | AskResume | AskHold
+
+
+class ParkedBasket(msgspec.Struct, frozen=True):
+    till: str
+    epoch: int
+    sale: int
+    since: str
+    lines: int
+    total_ore: int  # before discounts
+    by: int
+
+
+class Came(msgspec.Struct, frozen=True):
+    """What came back of one line of the original."""
+
+    line: int
+    quantity_milli: int
+    amount_ore: int
+    net_ore: int
+
+
+class Refused(msgspec.Struct, frozen=True, omit_defaults=True):
+    why: str  # taken | finished | held | unknown
+    by: str = ""  # the other till
+
+
+class Told(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The node's answer to the request with this nonce; one of the fields is set."""
+
+    nonce: str
+    parked: tuple[ParkedBasket, ...] | None = None
+    entries: tuple[str, ...] | None = None  # whole entries, as journalled, of a basket that was given
+    came: tuple[Came, ...] | None = None
+    granted: bool = False
+    refused: Refused | None = None
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """A text and who signed it: the till's key for a Lane, the node's for a Told."""
+
+    text: Annotated[str, Meta(max_length=LARGEST_LANE)]
+    signature: Signature
+
+
+def sign(value: Lane | Told, signer: Signer) -> Signed:
+    """Write it down and sign it."""
+    text = canonical.encode(value).decode()
+    return Signed(text, signer.sign(b"oppet lane 1\n" + text.encode()).hex())
+
+
+def check(signed: Signed, key: bytes) -> bool:
+    """Whether this key signed it. Raises nothing: a wrong signature is False."""
+    return Verifier(key).good(bytes.fromhex(signed.signature), b"oppet lane 1\n" + signed.text.encode())
