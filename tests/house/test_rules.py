@@ -22,7 +22,8 @@ def rules() -> list[str]:
 def citation() -> re.Pattern[str]:
     """Match a rule's number as people write it; "key F2" and "GTIN-14" are none."""
     prefixes = "|".join(sorted({rule.rstrip("0123456789") for rule in rules()}, key=len, reverse=True))
-    return re.compile(rf"(?<![\w#-])(?<!key )((?:{prefixes})\d{{1,2}})(?![\w-]|:\d)")
+    # Only R counts from 01: S01 is a store.
+    return re.compile(rf"(?<![\w#-])(?<!key )(R\d\d|(?:{prefixes})[1-9]\d?)(?![\w-]|:\d)")
 
 
 def named(test: str) -> set[str]:
