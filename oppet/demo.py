@@ -17,9 +17,9 @@ from oppet.base.words import N_
 from oppet.drivers import files, serving
 from oppet.drivers.pins import digest_of
 from oppet.drivers.processes import Helper
+from oppet.sale.staff import Member
 from oppet.till.main import open_till, serve
 from oppet.till.settings import PrinterSettings, Settings, UnitSettings
-from oppet.till.staff import Member
 
 __all__ = ["demo", "prepare"]
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from oppet.base.words import N_
 
-__all__ = ["OppetError", "RefusedError", "UnavailableError", "UntrustedError", "clip"]
+__all__ = ["OppetError", "RefusedError", "SettingsError", "UnavailableError", "UntrustedError", "clip", "place_first"]
 
 LONGEST_FACT = 80
 
@@ -20,6 +20,13 @@ def clip(text: str, longest: int = LONGEST_FACT) -> str:
     """Make hostile text safe to show: printable, one line, at most `longest` characters."""
     shown = "".join(c if c.isprintable() else "·" for c in text[: longest + 1])
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def place_first(said: str) -> str:
+    """A decoder's complaint with the place first: what is wrong there may be long, and is cut."""
+    wrong, _, place = said.removeprefix("JSON is malformed: ").partition(" - at ")
+    where = place.strip("`").removeprefix("$").removeprefix(".")
+    return clip(f"{where}: {wrong}" if where else wrong)
 
 
 class OppetError(Exception):
@@ -37,6 +44,12 @@ class RefusedError(OppetError):
     """A rule says no: the reader learns why and goes on."""
 
     exit_code = 1
+
+
+class SettingsError(RefusedError):
+    """A place's own files cannot be used as they are."""
+
+    sentence = N_("The settings in {file} cannot be used: {reason}.")
 
 
 class UntrustedError(OppetError):

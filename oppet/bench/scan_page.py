@@ -25,7 +25,7 @@ from oppet.base.words import N_
 from oppet.bench.measure import conditions, percentiles, result
 from oppet.bench.store import big_assortment, open_for_bench, scratch
 from oppet.goods.catalogue import Catalogue, decode
-from oppet.till.staff import Member, StaffList
+from oppet.sale.staff import Member, StaffList
 from oppet.till.web import create_app
 
 __all__ = ["run"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from oppet.base.errors import RefusedError, UnavailableError
+from oppet.base.errors import RefusedError, SettingsError, UnavailableError
 from oppet.base.words import N_
+from oppet.sale.errors import ReservedError, WrongBadgeError, WrongPinError
 
 __all__ = [
     "ClockInDoubtError",
@@ -27,18 +28,6 @@ class NotSignedInError(RefusedError):
     sentence = N_("Nobody is signed in at this till. Sign in with number and PIN, or badge and PIN.")
 
 
-class WrongPinError(RefusedError):
-    sentence = N_("Number and PIN do not belong together. Tries left before a pause: {left}.")
-
-
-class WrongBadgeError(RefusedError):
-    sentence = N_("This badge belongs to nobody at this store.")
-
-
-class ReservedError(RefusedError):
-    sentence = N_("Too many wrong PINs. Wait {seconds} seconds and try again.")
-
-
 class FloatMissingError(RefusedError):
     sentence = N_("The float is not registered. Count the change in the drawer and register it before the first sale.")
 
@@ -53,10 +42,6 @@ class NeedsQuantityError(RefusedError):
 
 class NoReceiptError(RefusedError):
     sentence = N_("This till has no receipt number {number}. Scan the code on the receipt or look at the number again.")
-
-
-class SettingsError(RefusedError):
-    sentence = N_("The settings in {file} cannot be used: {reason}.")
 
 
 class ClockInDoubtError(RefusedError):

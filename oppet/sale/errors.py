@@ -19,10 +19,13 @@ __all__ = [
     "NotEnoughPaidError",
     "NotReturnableError",
     "OddQuantityError",
+    "ReservedError",
     "TooManyDiscountsError",
     "TooManyLinesError",
     "TooManyTendersError",
     "TooYoungError",
+    "WrongBadgeError",
+    "WrongPinError",
 ]
 
 
@@ -92,3 +95,15 @@ class AlreadyCopiedError(RefusedError):
 
 class NotEnoughPaidError(RefusedError):
     sentence = N_("{left} kr is left to pay.")
+
+
+class WrongPinError(RefusedError):
+    sentence = N_("Number and PIN do not belong together. Tries left before a pause: {left}.")
+
+
+class WrongBadgeError(RefusedError):
+    sentence = N_("This badge belongs to nobody at this store.")
+
+
+class ReservedError(RefusedError):
+    sentence = N_("Too many wrong PINs. Wait {seconds} seconds and try again.")

@@ -30,8 +30,8 @@ from oppet.paper.paths import ReceiptPath
 from oppet.register.errors import SettingsError
 from oppet.register.ports import Ports
 from oppet.register.till import Till
-from oppet.till.settings import PrinterSettings, Settings, UnitSettings, read_settings, read_staff
-from oppet.till.staff import StaffList
+from oppet.sale.staff import StaffList, read_staff
+from oppet.till.settings import PrinterSettings, Settings, UnitSettings, read_settings
 from oppet.till.web import create_app
 
 __all__ = ["Opened", "catalogue_of", "open_till", "run", "serve"]

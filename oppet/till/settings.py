@@ -10,12 +10,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from oppet.base.errors import clip
+from oppet.base.errors import SettingsError, clip, place_first
 from oppet.register.desk import Rules
-from oppet.register.errors import SettingsError
-from oppet.till.staff import Member
 
-__all__ = ["PrinterSettings", "Settings", "UnitSettings", "read_settings", "read_staff"]
+__all__ = ["PrinterSettings", "Settings", "UnitSettings", "read_settings"]
 
 Text = Annotated[str, Meta(min_length=1, max_length=72, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -71,7 +69,7 @@ def read_settings(data: bytes, file: str) -> Settings:
     try:
         settings = msgspec.json.decode(data, type=Settings)
     except msgspec.DecodeError as error:
-        raise SettingsError(file=file, reason=_plain(error)) from None
+        raise SettingsError(file=file, reason=place_first(str(error))) from None
     for unit in settings.units:
         if not (unit.device if unit.protocol == "skattedosan" else unit.host):
             need = "device" if unit.protocol == "skattedosan" else "host"
@@ -86,24 +84,3 @@ def read_settings(data: bytes, file: str) -> Settings:
             word = "host" if printer.kind == "network" else "device"
             raise SettingsError(file=file, reason=f"printer {clip(printer.name, 30)} needs “{word}”")
     return settings
-
-
-def read_staff(data: bytes, file: str) -> list[Member]:
-    """Read the staff list. Raises SettingsError."""
-    try:
-        members = msgspec.json.decode(data, type=list[Member])
-    except msgspec.DecodeError as error:
-        raise SettingsError(file=file, reason=_plain(error)) from None
-    if len({member.number for member in members}) < len(members):
-        raise SettingsError(file=file, reason="two of the staff have the same number")
-    badges = [member.badge for member in members if member.badge]
-    if len(set(badges)) < len(badges):
-        raise SettingsError(file=file, reason="two of the staff have the same badge")
-    return members
-
-
-def _plain(error: msgspec.DecodeError) -> str:
-    """The place first: what is wrong there may be long, and is cut."""
-    wrong, _, place = str(error).removeprefix("JSON is malformed: ").partition(" - at ")
-    where = place.strip("`").removeprefix("$").removeprefix(".")
-    return clip(f"{where}: {wrong}" if where else wrong)

@@ -16,8 +16,7 @@ from oppet.base.words import N_
 from oppet.drivers import files
 from oppet.drivers.pins import digest_of
 from oppet.sale.rights import RANK
-from oppet.till.settings import read_staff
-from oppet.till.staff import Member
+from oppet.sale.staff import Member, read_staff
 
 __all__ = ["BadPinError", "BadRoleError", "staff"]
 

@@ -28,13 +28,12 @@ from oppet.base.errors import OppetError
 from oppet.base.words import N_
 from oppet.drivers import pdf, qr
 from oppet.drivers.words import LANGUAGES, explain, say
-from oppet.register.errors import ReservedError, WrongBadgeError, WrongPinError
 from oppet.register.state import COPY, NORMAL, TRAINING, Unprinted
 from oppet.register.till import Till
-from oppet.sale.errors import NeedsApprovalError
+from oppet.sale.errors import NeedsApprovalError, ReservedError, WrongBadgeError, WrongPinError
 from oppet.sale.rights import Staff
+from oppet.sale.staff import StaffList
 from oppet.till import web_day, web_sale
-from oppet.till.staff import StaffList
 from oppet.till.web_counter import Counter, Dialog, Message
 from oppet.till.web_display import Bell, display_about, display_events
 from oppet.till.web_form import Form, StalePageError

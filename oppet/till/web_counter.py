@@ -31,8 +31,8 @@ from oppet.register.till import Till
 from oppet.sale.basket import Basket
 from oppet.sale.price import PricedLine
 from oppet.sale.rights import Staff
+from oppet.sale.staff import StaffList
 from oppet.till import views
-from oppet.till.staff import StaffList
 
 __all__ = ["REGIONS", "Counter", "Dialog", "Message"]
 

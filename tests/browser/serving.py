@@ -23,7 +23,7 @@ from oppet.journal.kinds import Original, Receipt
 from oppet.paper.electronic import pack, pack_to_print, unpack
 from oppet.register.desk import Rules
 from oppet.register.till import Till
-from oppet.till.staff import Member, StaffList
+from oppet.sale.staff import Member, StaffList
 from oppet.till.web import create_app
 from tests.conftest import ROOT
 from tests.register.world import SECRET, FakeClock, World

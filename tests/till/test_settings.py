@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oppet.register.errors import SettingsError
-from oppet.till.settings import read_settings, read_staff
+from oppet.sale.staff import read_staff
+from oppet.till.settings import read_settings
 
 GOOD: dict[str, Any] = {
     "till": "K3",

@@ -11,7 +11,7 @@ from litestar.testing import TestClient
 
 from oppet.journal.kinds import CashMoved, LineAdded, LineVoided, OutageBegan, Receipt, SignedIn, SlipsPrinted
 from oppet.register.till import Till
-from oppet.till.staff import Member, StaffList
+from oppet.sale.staff import Member, StaffList
 from oppet.till.web import create_app
 from tests.register.world import MILK, World
 

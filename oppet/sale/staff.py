@@ -1,4 +1,4 @@
-"""Proving who stands at the till: number and PIN, or badge and PIN. A badge alone proves nothing.
+"""Proving who stands at the till or sits in the back room: number and PIN, or badge and PIN. A badge alone proves nothing.
 
 The list holds numbers, roles and argon2 digests, never names. Wrong PINs cost time, more each time. Hashing is the
 driver's.
@@ -13,10 +13,11 @@ import msgspec
 from msgspec import Meta
 
 from oppet.base import canonical
-from oppet.register.errors import ReservedError, WrongBadgeError, WrongPinError
+from oppet.base.errors import SettingsError, place_first
+from oppet.sale.errors import ReservedError, WrongBadgeError, WrongPinError
 from oppet.sale.rights import Staff
 
-__all__ = ["Member", "Pins", "StaffList"]
+__all__ = ["Member", "Pins", "StaffList", "read_staff"]
 
 TRIES = 5
 PAUSE_MS = 30_000
@@ -70,3 +71,17 @@ class StaffList:
             self._wrong = {known: wrong for known, wrong in self._wrong.items() if known in self._by_number}
         self._wrong[number] = (tries, counter + pause)
         raise WrongPinError(left=TRIES - tries % TRIES if pause == 0 else 0)
+
+
+def read_staff(data: bytes, file: str) -> list[Member]:
+    """Read the staff list. Raises SettingsError."""
+    try:
+        members = msgspec.json.decode(data, type=list[Member])
+    except msgspec.DecodeError as error:
+        raise SettingsError(file=file, reason=place_first(str(error))) from None
+    if len({member.number for member in members}) < len(members):
+        raise SettingsError(file=file, reason="two of the staff have the same number")
+    badges = [member.badge for member in members if member.badge]
+    if len(set(badges)) < len(badges):
+        raise SettingsError(file=file, reason="two of the staff have the same badge")
+    return members

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from oppet.base.canonical import digest
-from oppet.register.errors import ReservedError, WrongBadgeError, WrongPinError
+from oppet.sale import staff as staff_room
+from oppet.sale.errors import ReservedError, WrongBadgeError, WrongPinError
 from oppet.sale.rights import Staff
-from oppet.till import staff as staff_room
-from oppet.till.staff import PAUSE_MS, TRIES, Member, StaffList
+from oppet.sale.staff import PAUSE_MS, TRIES, Member, StaffList
 
 ALVA = Member(7, "cashier", "$argon2-1234", digest(b"BADGE-ALVA"))
 BO = Member(3, "manager", "$argon2-9999")
