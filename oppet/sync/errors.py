@@ -25,6 +25,7 @@ __all__ = [
     "TooFastError",
     "UnkeptError",
     "UnknownTillError",
+    "WrongKeeperError",
 ]
 
 
@@ -93,6 +94,13 @@ class UnkeptError(RefusedError):
 
 class KeeperAwayError(UnavailableError):
     sentence = N_("Keeper {keeper} does not answer ({why}).")
+
+
+class WrongKeeperError(UntrustedError):
+    sentence = N_(
+        "Keeper {keeper} shows another certificate than the one it was enrolled with. Nothing was sent to it. "
+        "Ask who has changed the machine or the network."
+    )
 
 
 class KeeperRefusedError(RefusedError):
