@@ -111,6 +111,12 @@ class Sender:
         self._beat = 0
         self._fewer = PIECE
 
+    def recall(self, ack: Ack) -> None:
+        """Believe an acknowledgement kept from before a restart; the keeper is asked all the same before anything is
+        sent. Raises ForgedAckError for one that does not fit our history."""
+        self._check(ack)
+        self.kept, self.ack = Head(ack.seq, ack.digest), ack
+
     @property
     def behind(self) -> int:
         """How many of our entries this keeper is not known to have."""
