@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from oppet.base.errors import OppetError
 from oppet.base.signing import Signer
 from oppet.fiscal.unit import ControlUnit
 from oppet.goods.catalogue import Catalogue
@@ -17,7 +18,7 @@ from oppet.paper.paths import ReceiptPath
 from oppet.register.errors import NeighboursAwayError
 from oppet.sale.lines import Came
 
-__all__ = ["Alone", "Clock", "Copies", "Journal", "Neighbours", "Parked", "Ports"]
+__all__ = ["Alone", "Clock", "Copies", "Journal", "KeeperState", "Neighbours", "Parked", "Ports"]
 
 
 class Clock(Protocol):
@@ -56,8 +57,20 @@ class Journal(Protocol):
     def free_bytes(self) -> int: ...
 
 
+class KeeperState(msgspec.Struct, frozen=True):
+    """One keeper as the page shows it."""
+
+    name: str
+    place: str  # store | till | hq
+    kept: int  # the last of our entries it has, by its signed word
+    behind: int  # how many of ours it is not known to have
+    heard: str  # when it last gave its word, UTC; "" for never
+    silent: bool  # it did not answer when it was last asked
+    why: str = ""  # what it failed at
+
+
 class Copies(Protocol):
-    """The keepers, as the checkout needs them."""
+    """The keepers, as the checkout needs them. A fake begins best as a child of `Alone`."""
 
     def second(self, head: Head) -> int:
         """Wait, within the 80 ms budget, until keepers in the store have `head`; give how many. Never raises."""
@@ -66,8 +79,17 @@ class Copies(Protocol):
     def confirm(self, head: Head) -> bool:
         """Before the first entry after boot: compare heads with whatever keeper answers; False when none does.
 
-        Raises OldImageError for a restored disk, EpochRevokedError, or the fork's alarm as UntrustedError.
+        Raises OldImageError for a restored disk, ForkedError, EpochRevokedError.
         """
+        ...
+
+    def refusal(self) -> OppetError | None:
+        """Why no new sale may begin: a keeper that was reached since has shown that this disk is an old copy, that its
+        history forked, or that its epoch is revoked. None while all is well; the sale in progress may end."""
+        ...
+
+    def keepers(self) -> Sequence[KeeperState]:
+        """How every keeper stands, for the page."""
         ...
 
 
@@ -111,6 +133,12 @@ class Alone:
 
     def confirm(self, head: Head) -> bool:  # noqa: ARG002
         return False
+
+    def refusal(self) -> OppetError | None:
+        return None
+
+    def keepers(self) -> Sequence[KeeperState]:
+        return ()
 
     def parked(self) -> Sequence[Parked]:
         return ()

@@ -18,6 +18,7 @@ __all__ = [
     "EpochRevokedError",
     "ForgedAckError",
     "ForgedBatchError",
+    "ForkedError",
     "KeeperAwayError",
     "KeeperRefusedError",
     "OldImageError",
@@ -83,6 +84,13 @@ class OldImageError(UntrustedError):
     sentence = N_(
         "Keeper {keeper} has entry {theirs} of till {till}, epoch {epoch}; this disk ends at {ours}. "
         "It is an old copy: enrol the till again with the manager's code."
+    )
+
+
+class ForkedError(UntrustedError):
+    sentence = N_(
+        "Keeper {keeper} has another history of till {till}, epoch {epoch}: a copy of this disk has sold as well. "
+        "Both are kept. Enrol the till again with the manager's code."
     )
 
 

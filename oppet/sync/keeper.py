@@ -114,9 +114,13 @@ class Keeper:
         Raises BatchMalformedError (torn on the way: no alarm), ForgedBatchError and PackedBombError (an attack: the
         caller counts and alarms), UnavailableError (our own disk: nothing is acknowledged).
         """
+        return self.take(batch)[0]
+
+    def take(self, batch: Batch) -> tuple[Answer, int]:
+        """As `receive`, and how many of the entries were new here."""
         standing = self._known(batch.till, batch.epoch)
         if standing is None:
-            return Answer("stranger")
+            return Answer("stranger"), 0
         believed = believe(batch, standing.public_key)
         if batch.as_of is not None:
             _check_as_of(batch, batch.as_of, standing.public_key)
@@ -131,12 +135,13 @@ class Keeper:
                 if batch.as_of is not None and batch.as_of.seq <= joined.seq:
                     stream.heard(batch.as_of)  # everything up to that moment is here
             ahead = max(branch.head.seq - joined.seq, 0) and branch.head.seq
+            known = branches.get(branch.name, Branch(branch.name, branch.base, branch.base))
         # From here on it is on the disk (K1).
         if forked is not None:
             self._alarm("fork", till=batch.till, epoch=batch.epoch, seq=forked.seq, branch=forked.digest)
         status = "kept" if joined == believed.head else "behind"
         ack = sign_ack(self._signer, self.name, batch, branch.name, joined, utc_text(self._clock.now()))
-        return Answer(status, ack, ahead)
+        return Answer(status, ack, ahead), branch.head.seq - known.head.seq
 
 
 def believe(batch: Batch, public_key: bytes) -> Believed:

@@ -145,6 +145,17 @@ class Sender:
             return Batch(source.till, source.epoch, place, place, "", source.as_of())
         return None
 
+    def inquire(self, now: int) -> Batch | None:
+        """Ask how far this keeper is and send nothing: another way brings the entries, and its word is wanted all the
+        same. None when no beat is due."""
+        if self.failures and now < self._not_before:
+            return None
+        if self.kept is not None and self.last_heard and now - self._beat < BEAT_MS:
+            return None
+        source, self._marked = self.source, True
+        place = (source.head.seq, source.head.digest)
+        return Batch(source.till, source.epoch, place, place, "", source.as_of(), marks_of(source))
+
     def _piece(self, after: Head) -> Batch | None:
         source = self.source
         entries = list(source.pieces(after.seq + 1, min(self._fewer, MOST_ENTRIES), min(PIECE_BYTES, LARGEST_PLAIN)))
