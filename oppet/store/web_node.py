@@ -1,0 +1,188 @@
+"""What the manager's pages ask of the store node, as a small protocol, and the days they fold from what it keeps.
+
+The pages read: histories on the shelf, who was heard when, what waits for HQ, what was alarming. They ask for three
+acts: invite a till, revoke one, and nothing else. A book of days goes on where it stopped, a bounded piece at a time, so
+that a page answers soon after a restart and says how much is still to be counted. Keeps R02 and R20 on the pages.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from oppet.base.clock import Clock, utc_text
+from oppet.journal.chain import UNREADABLE
+from oppet.journal.entry import Entry, Head, parse
+from oppet.store.day import TillDay
+from oppet.sync.certificates import Directory
+from oppet.sync.enrolment import Invitation
+
+__all__ = ["Alarm", "Backroom", "Contact", "DayBook", "History", "Upward"]
+
+PIECE = 2_000
+PIECE_BYTES = 4 << 20
+MOST_A_LOOK = 20_000  # entries folded before a page is made; a second's work
+SAVE_AFTER = 5_000  # entries that a restart may have to fold again
+VIEW = "day-1"  # the number is raised when a fold means something else
+
+
+class History(msgspec.Struct, frozen=True):
+    """One history of one epoch that is kept here."""
+
+    till: str
+    epoch: int
+    branch: str  # "" for the first, else the digest of a fork's first entry
+    base: Head
+    head: Head
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        return self.till, self.epoch, self.branch
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """What the node heard of one till."""
+
+    heard: int = 0  # the instant of its last word; 0 for none since the node began
+    behind: int = 0  # entries it said it has and that are not here
+    behind_since: str = ""  # UTC
+    why: str = ""  # a sentence with its facts filled in, "" for none
+
+
+class Upward(msgspec.Struct, frozen=True):
+    """What waits to go up to HQ."""
+
+    waiting: int = 0  # entries
+    since: str = ""  # UTC: how long HQ has known of nothing newer
+    why: str = ""
+    heard: int = 0  # the instant of HQ's last answer; 0 for none
+
+
+class Alarm(msgspec.Struct, frozen=True):
+    """One alarm of the node's own journal."""
+
+    time: str
+    about: str
+    facts: tuple[tuple[str, str], ...]
+
+
+class Backroom(Protocol):
+    """The store node as its pages see it. Any thread may call; every call may raise UnavailableError."""
+
+    @property
+    def store(self) -> str: ...
+
+    @property
+    def name(self) -> str:
+        """The keeper's name."""
+        ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def directory(self) -> Directory: ...
+
+    def histories(self) -> Sequence[History]: ...
+
+    def pieces(self, history: History, first: int, most: int, most_bytes: int) -> Sequence[bytes]:
+        """Exact bytes from entry `first` on."""
+        ...
+
+    def load_view(self, history: History, name: str) -> bytes | None:
+        """What was derived from the entries that are here, or None."""
+        ...
+
+    def save_view(self, history: History, name: str, seq: int, data: bytes) -> None: ...
+
+    def contact(self, till: str, epoch: int) -> Contact: ...
+
+    def upward(self) -> Upward: ...
+
+    def kept_above(self, history: History) -> int:
+        """The last entry of this history that HQ has, by its signed word."""
+        ...
+
+    def alarms(self) -> Sequence[Alarm]:
+        """The latest alarms, the newest first, at most a few hundred."""
+        ...
+
+    def invitations(self) -> Sequence[Invitation]: ...
+
+    def invite(self, till: str, register: str, passphrase: str, by: int) -> Invitation:
+        """Open a door for one till. Raises RefusedError: a wrong passphrase, a name that is taken."""
+        ...
+
+    def revoke(self, till: str, epoch: int, reason: str, passphrase: str, by: int) -> None:
+        """End an epoch with the manager's key. Raises RefusedError."""
+        ...
+
+
+class DayBook:
+    """The folds of every history of the store, brought up to date when a page asks."""
+
+    def __init__(self, node: Backroom) -> None:
+        self._node = node
+        self._days: dict[tuple[str, int, str], TillDay] = {}
+        self._saved: dict[tuple[str, int, str], int] = {}
+        self._guard = threading.Lock()
+
+    def look(self, most: int = MOST_A_LOOK) -> tuple[list[tuple[History, TillDay]], int]:
+        """Every history of this store with its fold, and how many entries are still to be counted."""
+        found, left = [], 0
+        with self._guard:
+            for history in sorted(self._ours(), key=lambda known: known.key):
+                day, did = self._up_to_date(history, most)
+                most -= did
+                left += history.head.seq - day.seq
+                found.append((history, day))
+        return found, left
+
+    def _ours(self) -> Iterator[History]:
+        node = self._node
+        for history in node.histories():
+            standing = node.directory.standing(history.till, history.epoch)
+            if standing is not None and standing.store == node.store:
+                yield history
+
+    def _up_to_date(self, history: History, most: int) -> tuple[TillDay, int]:
+        day = self._days.get(history.key)
+        if day is None or day.seq > history.head.seq:  # new here, or the disk lost entries: begin again
+            day = self._days[history.key] = self._taken_up(history)
+            self._saved[history.key] = day.seq
+        did = 0
+        while day.seq < history.head.seq and did < most:
+            before = day.seq
+            day.read(
+                _parsed(self._node.pieces(history, before + 1, min(PIECE, most - did), PIECE_BYTES), history, before)
+            )
+            if day.seq == before:
+                break
+            did += day.seq - before
+        if day.seq - self._saved[history.key] >= SAVE_AFTER:
+            self._node.save_view(history, VIEW, day.seq, msgspec.json.encode(day))
+            self._saved[history.key] = day.seq
+        return day, did
+
+    def _taken_up(self, history: History) -> TillDay:
+        data = self._node.load_view(history, VIEW)
+        if data is not None:
+            try:
+                day = msgspec.json.decode(data, type=TillDay)
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                day = TillDay()
+            if history.base.seq <= day.seq <= history.head.seq:
+                return day
+        return TillDay(seq=history.base.seq)
+
+
+def _parsed(pieces: Iterable[bytes], history: History, after: int) -> Iterator[Entry]:
+    """Envelopes; bytes that are none stand as an entry of an unknown kind, so that the count goes on."""
+    for seq, data in enumerate(pieces, after + 1):
+        try:
+            yield parse(data)
+        except UNREADABLE:
+            yield Entry(1, history.till, history.epoch, seq, utc_text(0), "?", "", msgspec.Raw(b"null"))
