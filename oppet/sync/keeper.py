@@ -37,16 +37,23 @@ class Branch(msgspec.Struct, frozen=True):
 class Believed:
     """Entries whose chain and signature were checked: exact bytes, envelopes, digests."""
 
-    __slots__ = ("after", "digests", "entries", "parsed", "signature")
+    __slots__ = ("after", "digests", "entries", "packed", "parsed", "signature")
 
     def __init__(
-        self, after: Head, entries: Sequence[bytes], parsed: Sequence[Entry], digests: Sequence[str], signature: bytes
+        self,
+        after: Head,
+        entries: Sequence[bytes],
+        parsed: Sequence[Entry],
+        digests: Sequence[str],
+        signature: bytes,
+        packed: bytes = b"",
     ) -> None:
         self.after = after
         self.entries = entries
         self.parsed = parsed
         self.digests = digests
         self.signature = signature  # over `head`
+        self.packed = packed  # all the entries as they travelled; empty for a part of a batch
 
     @property
     def head(self) -> Head:
@@ -176,7 +183,7 @@ def believe(batch: Batch, public_key: bytes) -> Believed:
             signature = bytes.fromhex(batch.signature)
         if not Verifier(public_key).good(signature, signed_bytes(till, epoch, Head(seq, before))):
             raise ForgedBatchError(till=till, epoch=epoch, seq=seq, why="the till's key did not sign it")
-    return Believed(Head(*batch.after), entries, parsed, digests, signature)
+    return Believed(Head(*batch.after), entries, parsed, digests, signature, batch.packed)
 
 
 def sign_ack(signer: Signer, keeper: str, batch: Batch, branch: str, head: Head, time: str) -> Ack:
