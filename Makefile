@@ -73,5 +73,5 @@ words: setup  ## gather the words of pages and receipts into the catalogues
 	@$(MAKE) setup
 
 clean:  ## throw away what can be made again (never var/, where a till may have sold)
-	rm -rf .venv node_modules oppet/till/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv node_modules oppet/till/static/vendor oppet/drivers/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find oppet -name '*.mo' -delete
