@@ -34,6 +34,7 @@ CREATE TABLE stream (
     as_of_seq bigint NOT NULL DEFAULT 0,
     as_of_signature bytea,
     heard timestamptz,                   -- our clock, when a batch of this history last came
+    last_number bigint NOT NULL DEFAULT 0,  -- of its receipts: none may come twice
     provisional boolean NOT NULL DEFAULT false,
     revoked text NOT NULL DEFAULT '',    -- why, or ''
     began timestamptz NOT NULL DEFAULT now(),
@@ -197,7 +198,7 @@ CREATE TABLE quarantine (
     place text NOT NULL,                 -- where in its body, '' for the whole
     reason text NOT NULL,                -- a word of hq/quarantine.py
     detail text NOT NULL,
-    counted text NOT NULL,               -- all | total | nothing
+    counted text NOT NULL,               -- all | lines (not how it was paid) | total | nothing
     total_ore bigint NOT NULL DEFAULT 0, -- what of it was counted
     PRIMARY KEY (store_id, day, stream_id, seq, n)
 ) PARTITION BY RANGE (day);

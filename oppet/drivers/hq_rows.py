@@ -1,0 +1,145 @@
+"""What a piece of journal adds to head office's views, on its way into PostgreSQL: rows for COPY, sums for the hours.
+
+The rooms that know what entries mean fill it (`hq/views.py`); this file knows how it is written. Rows are tuples in the
+order of COLUMNS, texts made safe by `safe_text`; store and stream, the same in all of them, are put in front here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from oppet.base.clock import local_day, parse_utc
+from oppet.journal.entry import Entry
+
+__all__ = [
+    "COLUMNS",
+    "NULL",
+    "HourGroup",
+    "HourSale",
+    "Rows",
+    "See",
+    "copy_bytes",
+    "copy_statement",
+    "hour_of",
+    "safe_text",
+]
+
+NULL: Final = "\\N"
+LONGEST_TEXT = 200
+
+# Behind store_id and stream_id.
+COLUMNS: Final[dict[str, tuple[str, ...]]] = {
+    "receipt": (
+        "day", "seq", "number", "time", "kind", "cashier", "lines", "total_ore", "vat_ore", "rounding_ore", "saved_ore",
+        "original_till", "original_epoch", "original_number",
+    ),
+    "line": (
+        "day", "seq", "line", "article", "article_group", "quantity_milli", "unit", "amount_ore", "net_ore", "vat_rate",
+        "vat_ore", "original_line",
+    ),
+    "tender": ("day", "seq", "tender", "means", "amount_ore"),
+    "z_report": (
+        "day", "seq", "number", "time", "receipts", "returns", "total_ore", "sales_ore", "returns_ore", "vat_ore",
+        "rounding_ore", "cash_difference_ore", "grand_net_ore", "first_seq", "last_seq",
+    ),
+    "till_case": ("day", "seq", "time", "event", "number", "about", "sale", "amount_ore"),
+    "quarantine": ("day", "seq", "n", "time", "kind", "place", "reason", "detail", "counted", "total_ore"),
+}  # fmt: skip
+
+_TIME = re.compile(r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z").fullmatch
+_UNSAFE = dict.fromkeys((*range(32), 127, ord("\\")), "·")  # a view's text: the exact one is in the entry
+
+
+@lru_cache(maxsize=65_536)
+def safe_text(text: str) -> str:
+    """A text from outside as COPY and JSON carry it: bounded, no control character, no backslash."""
+    return text[:LONGEST_TEXT].translate(_UNSAFE)
+
+
+@lru_cache(maxsize=8_192)
+def _hour(hour: str) -> tuple[str, str] | None:
+    text = f"{hour}:00:00.000Z"
+    try:
+        return local_day(parse_utc(text)), text
+    except (ValueError, OverflowError):
+        return None
+
+
+def hour_of(time: str) -> tuple[str, str] | None:
+    """The local day and the hour (when it began, UTC) of an entry's time; None where that is no time."""
+    return _hour(time[:13]) if _TIME(time) else None
+
+
+class HourSale(msgspec.Struct):
+    """What one history sold in one hour, as far as this piece says."""
+
+    day: str
+    hour: str
+    receipts: int = 0
+    returns: int = 0
+    gross_ore: int = 0
+    returns_ore: int = 0
+    vat_ore: int = 0
+    rounding_ore: int = 0
+    saved_ore: int = 0
+    lines: int = 0
+
+
+class HourGroup(msgspec.Struct):
+    """The same by article group and VAT rate."""
+
+    day: str
+    hour: str
+    article_group: str
+    vat_rate: int
+    gross_ore: int = 0
+    vat_ore: int = 0
+    quantity_milli: int = 0
+    lines: int = 0
+
+
+class Rows:
+    """Everything one piece of one history adds."""
+
+    __slots__ = (
+        "hour_group",
+        "hour_sale",
+        "last_number",
+        "line",
+        "quarantine",
+        "receipt",
+        "tender",
+        "till_case",
+        "z_report",
+    )
+
+    def __init__(self, last_number: int = 0) -> None:
+        self.last_number = last_number  # of the history's receipts, before and then after
+        self.receipt: list[tuple[object, ...]] = []
+        self.line: list[tuple[object, ...]] = []
+        self.tender: list[tuple[object, ...]] = []
+        self.z_report: list[tuple[object, ...]] = []
+        self.till_case: list[tuple[object, ...]] = []
+        self.quarantine: list[tuple[object, ...]] = []
+        self.hour_sale: dict[str, HourSale] = {}
+        self.hour_group: dict[tuple[str, str, int], HourGroup] = {}
+
+
+# Entries whose chain was believed, our clock when they came, the history's last receipt number before them.
+See = Callable[[Sequence[Entry], int, int], Rows]
+
+
+def copy_statement(table: str) -> str:
+    """COPY of one table, columns named: a column added later has its default."""
+    return f"COPY {table} (store_id, stream_id, {', '.join(COLUMNS[table])}) FROM STDIN"
+
+
+def copy_bytes(table: str, store: str, stream_id: int, rows: Sequence[tuple[object, ...]]) -> bytes:
+    """The rows as COPY reads them. `store` is a Name: letters, digits, hyphens."""
+    template = f"{store}\t{stream_id}" + "\t%s" * len(COLUMNS[table]) + "\n"
+    return "".join([template % row for row in rows]).encode()
