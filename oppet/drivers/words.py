@@ -27,7 +27,8 @@ _HOLE = "{"
 DEVICE_WORDS = (
     N_("ready"), N_("paper_out"), N_("cover_open"), N_("offline"), N_("error"), N_("away"), N_("unreachable"), N_("busy"), N_("full"),
     N_("code_unknown"), N_("not_operational"), N_("licence"), N_("protocol"), N_("ok"), N_("high"), N_("no_unit"), N_("open"),
-    N_("parked"), N_("being paid"), N_("being registered"), N_("done"), N_("abandoned"), N_("at an unknown code"),
+    N_("parked"), N_("being paid"), N_("being registered"), N_("done"), N_("abandoned"), N_("moved to another till"),
+    N_("at an unknown code"),
 )  # fmt: skip
 
 # Said by papers inside f-strings, where the extraction tool of older Pythons does not look; and what cases are about.

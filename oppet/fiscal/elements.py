@@ -51,6 +51,7 @@ UNVERIFIED = {
     "delete": "RaderaRegistreradArtikel",
     "open parked": "OppnaParkeradArtikel",
     "delete parked": "RaderaParkeradArtikel",
+    "move parked": "FlyttaParkeradArtikel",
     "close parking": "AvslutaParkering",
     "open drawer": "OppnaKassaladaVidNollforsaljning",
     "clear": "AnvandaRensa",

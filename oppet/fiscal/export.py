@@ -34,6 +34,7 @@ from oppet.journal.kinds import (
     ReceiptLine,
     ReportMade,
     SaleAbandoned,
+    SaleMoved,
     SaleOpened,
     SaleParked,
     SaleResumed,
@@ -232,6 +233,11 @@ class _Events:
         self._over(body.sale)
         return gone
 
+    def _moved(self, _: Entry, body: SaleMoved) -> list[str]:
+        gone = self._parking(UNVERIFIED["move parked"], body.sale)
+        self._over(body.sale)
+        return gone
+
     def _over(self, sale: int) -> None:
         self.baskets.pop(sale, None)
         self.parked.discard(sale)
@@ -296,6 +302,7 @@ _WORDS: dict[type[Body] | type[None], Callable[[_Events, Entry, Any], list[str]]
     SaleParked: _Events._parked,
     SaleResumed: _Events._resumed,
     SaleAbandoned: _Events._abandoned,
+    SaleMoved: _Events._moved,
     Receipt: _Events._receipt,
     CopyMade: _Events._copy,
     ReportMade: _Events._report,

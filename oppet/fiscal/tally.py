@@ -33,6 +33,7 @@ from oppet.journal.kinds import (
     Report,
     ReportMade,
     SaleAbandoned,
+    SaleMoved,
     SaleOpened,
     TenderReversed,
     TenderTaken,
@@ -332,6 +333,13 @@ def _sale_abandoned(tally: Tally, body: SaleAbandoned) -> None:
     tally.abandoned_ore += body.amount_ore
 
 
+def _sale_moved(tally: Tally, body: SaleMoved) -> None:
+    """It goes on at another till and is finished, or unfinished, there."""
+    tally.open_lines.pop(body.sale, None)
+    tally.modes.pop(body.sale, None)
+    tally.reported.discard(body.sale)
+
+
 def _code_unknown(tally: Tally, body: CodeUnknown) -> None:
     if body.receipt_type != "normal":
         return  # a copy or training without a code is listed by series.py and moves no money
@@ -379,6 +387,7 @@ _HANDLERS: dict[type[Body] | type[None], Callable[[Tally, Any], None]] = {
     LineChanged: _line_changed,
     LineVoided: _line_voided,
     SaleAbandoned: _sale_abandoned,
+    SaleMoved: _sale_moved,
     TenderTaken: _tender_taken,
     TenderReversed: _tender_reversed,
     CodeUnknown: _code_unknown,

@@ -290,6 +290,7 @@ class SaleOpened(Body, frozen=True):
     original: Original | None = None
     approved_by: int = 0
     moved_from: Elsewhere | None = None  # a basket that was parked at another till (R27)
+    lone: bool = False  # a return begun while no store node answered: what came back elsewhere is not known (R17)
 
 
 class LineAdded(Body, frozen=True):

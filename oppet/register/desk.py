@@ -55,7 +55,7 @@ from oppet.sale.rights import Limits, Staff, approver
 
 __all__ = ["VIEW", "Desk", "Filed", "Rules"]
 
-VIEW = "state-4"  # the name of the snapshot; a new shape of State takes a new name, and the old one is replayed
+VIEW = "state-5"  # the name of the snapshot; a new shape of State takes a new name, and the old one is replayed
 
 
 EARLIEST_MS = parse_utc("2026-01-01T00:00:00.000Z")  # no till of ours is older
@@ -247,6 +247,8 @@ class Desk:
         """
         state = self.state
         self.staff()
+        if (refusal := self.ports.copies.refusal()) is not None:
+            raise refusal
         if (free := self.free_mb()) < self.rules.disk_least_mb:
             raise DiskNearlyFullError(free=free, least=self.rules.disk_least_mb)
         if state.flight is not None:

@@ -9,7 +9,10 @@ from oppet.sale.errors import ReservedError, WrongBadgeError, WrongPinError
 __all__ = [
     "ClockInDoubtError",
     "DiskNearlyFullError",
+    "EpochOverError",
     "FloatMissingError",
+    "HeldElsewhereError",
+    "LoneReturnError",
     "NeedsQuantityError",
     "NeighboursAwayError",
     "NoControlUnitError",
@@ -19,6 +22,7 @@ __all__ = [
     "OutageOpenError",
     "ReservedError",
     "SettingsError",
+    "TakenElsewhereError",
     "WrongBadgeError",
     "WrongPinError",
 ]
@@ -55,6 +59,12 @@ class DiskNearlyFullError(UnavailableError):
     sentence = N_("Only {free} MB are left on the disk ({least} MB needed): no new sale begins. Call operations.")
 
 
+class EpochOverError(RefusedError):
+    sentence = N_(
+        "Till {till}, epoch {epoch} is closed: it was taken out of use. Enrol the till again before it sells."
+    )
+
+
 class NoControlUnitError(UnavailableError):
     sentence = N_("No control unit answers ({why}). No sale may be registered: the reserve routine applies.")
 
@@ -62,6 +72,23 @@ class NoControlUnitError(UnavailableError):
 class OutageOpenError(UnavailableError):
     sentence = N_(
         "The reserve routine applies since {since}. Write reserve receipts until a supervisor ends the outage."
+    )
+
+
+class TakenElsewhereError(RefusedError):
+    """`epoch` is the other till's, 0 where nobody said it."""
+
+    sentence = N_("This basket goes on at till {till}; it is no longer here.")
+
+
+class HeldElsewhereError(RefusedError):
+    sentence = N_("Till {till} is taking goods back on this receipt now. Wait until that return is finished.")
+
+
+class LoneReturnError(RefusedError):
+    sentence = N_(
+        "The store node does not answer, so nobody knows whether this receipt was returned at another till: "
+        "{left} kr more may be returned here until it does. Ask the customer to wait or to come back."
     )
 
 

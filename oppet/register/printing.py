@@ -46,15 +46,20 @@ class Printing:
         return sorted(self._desk.ports.paths, key=lambda path: path.kind != first)
 
     def print_all(self, *, again: bool = False) -> None:
-        """Put out everything that waits, oldest first. What no path takes goes on waiting, and `trouble` says why."""
+        """Put out everything that waits, oldest first. What no path takes goes on waiting, and `trouble` says why.
+
+        Keepers in the store get it first, within their one budget (design §2): paper is what cannot be taken back.
+        """
         self.trouble = ""
+        ports = self._desk.ports
+        copies = ports.copies.second(ports.journal.head) if self._desk.state.unprinted else 0
         for waiting in list(self._desk.state.unprinted):
             path = self._print(waiting, again=again)
             if path is None:
                 return
             name = "electronic" if path.kind == "electronic" else path.name
             # Durable, and signed with the next group: the receipt itself was signed before it was printed.
-            self._desk.write(ReceiptPrinted(waiting.series, waiting.number, name, again), sign=False)
+            self._desk.write(ReceiptPrinted(waiting.series, waiting.number, name, again, copies), sign=False)
         self._electronic = False
 
     def _print(self, waiting: Unprinted, *, again: bool) -> ReceiptPath | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from oppet.base.clock import local_day, parse_utc
 from oppet.fiscal.tally import Tally, follow
 from oppet.journal.kinds import (
     Body,
@@ -18,6 +19,7 @@ from oppet.journal.kinds import (
     CaseSettled,
     CodeUnknown,
     CopyMade,
+    EpochClosed,
     EpochOpened,
     FloatSet,
     Original,
@@ -29,6 +31,7 @@ from oppet.journal.kinds import (
     RegistrationSent,
     ReportMade,
     SaleAbandoned,
+    SaleMoved,
     SaleOpened,
     SaleParked,
     SaleResumed,
@@ -80,6 +83,8 @@ class State(msgspec.Struct):
     flight: RegistrationSent | None = None  # sent, and no answer on disk: answers are written with what they lead to
     copied: dict[int, int] = {}  # receipt → its one copy
     returned: dict[str, Came] = {}  # original line → what came back of it
+    lone_day: str = ""  # the last local day with returns that no store node knew of
+    lone_ore: int = 0  # and what they came to
     closed_units: dict[str, str] = {}
     storage: dict[str, str] = {}  # unit → ok | high | full
     cases: dict[int, CaseOpened] = {}
@@ -93,6 +98,7 @@ class State(msgspec.Struct):
     offset_ms: int = 0
     runs: int = 0
     stopped: bool = False  # the last run ended by itself
+    closed: bool = False  # the epoch is over: nothing follows
 
     def apply(self, seq: int, time: str, body: Body | None) -> None:
         """Follow one entry; None is a kind this version does not know, which is kept and changes nothing."""
@@ -115,6 +121,8 @@ class State(msgspec.Struct):
             return
         if type(body) is Receipt:
             self._finished(body)
+            if basket.lone:
+                self._lone_return(time, body)
         if type(body) is CodeUnknown:  # the customer gets change all the same
             self.last_total_ore = basket.paid_ore()
             self.last_change_ore = sum(tender.change_ore for tender in basket.tenders.values())
@@ -123,7 +131,7 @@ class State(msgspec.Struct):
         baskets.apply(basket, time, body)
         if type(body) is SaleResumed:
             self.current = sale
-        elif type(body) in (Receipt, SaleAbandoned, CodeUnknown, SaleParked):
+        elif type(body) in (Receipt, SaleAbandoned, SaleMoved, CodeUnknown, SaleParked):
             if self.current == sale:
                 self.current = 0
             if type(body) is not SaleParked:
@@ -134,6 +142,11 @@ class State(msgspec.Struct):
             for line in basket.standing():
                 key = return_key(basket.original, line.added.original_line)
                 self.returned[key] = came_back(self.returned.get(key, Came()), line)
+
+    def _lone_return(self, time: str, receipt: Receipt) -> None:
+        day = local_day(parse_utc(time))
+        self.lone_ore = receipt.total_ore + (self.lone_ore if day == self.lone_day else 0)
+        self.lone_day = day
 
     def _finished(self, receipt: Receipt) -> None:
         self._printable(TRAINING if receipt.kind == TRAINING else NORMAL, receipt.number)
@@ -149,6 +162,9 @@ class State(msgspec.Struct):
 
     def _epoch(self, body: EpochOpened) -> None:
         self.identity = body
+
+    def _closed(self, _: EpochClosed) -> None:
+        self.closed = True
 
     def _started(self, body: TillStarted) -> None:
         self.prices = body.prices
@@ -250,6 +266,7 @@ def came_back(came: Came, line: Line) -> Came:
 _BASKET_KINDS: frozenset[type[Body]] = frozenset({SaleOpened, *(kind for _, kind in baskets.NEXT)})
 _HANDLERS: dict[type[Body], Callable[[State, Any], None]] = {
     EpochOpened: State._epoch,
+    EpochClosed: State._closed,
     TillStarted: State._started,
     TillStopped: State._stopped,
     RegistrationSent: State._sent,

@@ -18,7 +18,7 @@ from oppet.payments.means import KRONA
 from oppet.register.checkout import Checkout, Outcome
 from oppet.register.desk import Desk, Rules
 from oppet.register.drawer import Drawer
-from oppet.register.errors import NotPossibleNowError
+from oppet.register.errors import EpochOverError, NotPossibleNowError
 from oppet.register.ports import Ports
 from oppet.register.printing import Coder, Printing
 from oppet.register.reserve import Reserve
@@ -46,14 +46,21 @@ class Till:
         """Begin a run: `opening` is the first entry of a new epoch's journal and is written once. Settles what was
         left.
 
-        Gives what became of a registration the last run left; None when it left none.
+        Gives what became of a registration the last run left; None when it left none. Raises OldImageError,
+        ForkedError or EpochRevokedError with nothing written, where a keeper shows it.
         """
         desk = self.desk
+        if desk.state.closed:
+            raise EpochOverError(till=desk.ports.journal.till, epoch=desk.ports.journal.epoch)
+        unconfirmed = False
         if desk.state.identity is None:
             desk.write(opening)
+        else:
+            unconfirmed = not desk.ports.copies.confirm(desk.ports.journal.head)
         unclean = desk.state.runs > 0 and not desk.state.stopped
         prices = desk.ports.catalogue.version
-        desk.write(TillStarted(__version__, prices, desk.ports.installation, unclean), *self._changed_settings())
+        started = TillStarted(__version__, prices, desk.ports.installation, unclean, unconfirmed)
+        desk.write(started, *self._changed_settings())
         return self.checkout.resume()
 
     def _changed_settings(self) -> Iterator[SettingChanged]:

@@ -26,6 +26,7 @@ from oppet.journal.kinds import (
     RegistrationRefused,
     RegistrationSent,
     SaleAbandoned,
+    SaleMoved,
     SaleOpened,
     SaleParked,
     SaleResumed,
@@ -38,13 +39,14 @@ __all__ = ["MOST_LINES", "NEXT", "Basket", "Line", "allow", "apply", "opened"]
 
 MOST_LINES = 400
 
-OPEN, PARKED, PAYING, REGISTERING, DONE, ABANDONED, UNKNOWN = (
+OPEN, PARKED, PAYING, REGISTERING, DONE, ABANDONED, MOVED, UNKNOWN = (
     "open",
     "parked",
     "being paid",
     "being registered",
     "done",
     "abandoned",
+    "moved to another till",
     "at an unknown code",
 )
 
@@ -62,6 +64,7 @@ NEXT: dict[tuple[str, type[Body]], str] = {
     (OPEN, TenderTaken): PAYING,
     (PARKED, SaleResumed): OPEN,
     (PARKED, SaleAbandoned): ABANDONED,
+    (PARKED, SaleMoved): MOVED,  # it goes on at another till (R27)
     (PAYING, TenderTaken): PAYING,
     (PAYING, TenderReversed): PAYING,  # the last one reversed: open again, see `apply`
     (PAYING, SaleAbandoned): ABANDONED,  # no unit took it and a tender could not be taken back: a case holds it
@@ -88,6 +91,7 @@ class Basket(msgspec.Struct):
     cashier: int
     opened: str
     original: Original | None = None
+    lone: bool = False  # a return that the store node knows nothing of
     state: str = OPEN
     lines: dict[int, Line] = {}
     discounts: dict[int, DiscountGiven] = {}
@@ -122,7 +126,7 @@ class Basket(msgspec.Struct):
 
 def opened(body: SaleOpened, time: str) -> Basket:
     """The empty basket that an entry `sale_opened` begins."""
-    return Basket(body.sale, body.mode, body.cashier, time, body.original)
+    return Basket(body.sale, body.mode, body.cashier, time, body.original, body.lone)
 
 
 def allow(basket: Basket, body: type[Body], action: str) -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "NoSuchLineError",
     "NoSuchSaleError",
     "NotEnoughPaidError",
+    "NotMovableError",
     "NotReturnableError",
     "OddQuantityError",
     "ReservedError",
@@ -79,6 +80,10 @@ class NeedsApprovalError(RefusedError):
 
 class MixedReceiptError(RefusedError):
     sentence = N_("A receipt is either a sale or a return. Finish this one first.")
+
+
+class NotMovableError(RefusedError):
+    sentence = N_("This basket cannot go on here: {why}. Scan the goods again.")
 
 
 class NotReturnableError(RefusedError):

@@ -30,6 +30,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     void_ore: Annotated[int, Meta(ge=0, le=LARGEST_ORE)] = 20_000
     discount_percent: Annotated[int, Meta(ge=0, le=100)] = 10
     abandon_ore: Annotated[int, Meta(ge=0, le=LARGEST_ORE)] = 50_000
+    # While no store node can say what came back at other tills (R17): one return, and all of them in a day.
+    lone_return_ore: Annotated[int, Meta(ge=0, le=LARGEST_ORE)] = 50_000
+    lone_day_ore: Annotated[int, Meta(ge=0, le=LARGEST_ORE)] = 200_000
 
 
 class Staff(msgspec.Struct, frozen=True):
