@@ -271,7 +271,7 @@ class KeeperClient:
                 return leaf(**said.facts)
         if status == 413:
             return BatchTooLargeError(bytes=LARGEST_BATCH, largest=LARGEST_BATCH)
-        if status >= 500:
+        if status >= 500 or status == 408:
             return self._away(said.sentence or f"HTTP {status}")
         return KeeperRefusedError(keeper=self.info.name, why=said.sentence or f"HTTP {status}")
 

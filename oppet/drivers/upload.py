@@ -20,6 +20,7 @@ from typing import Protocol
 
 import msgspec
 
+from oppet.base.clock import utc_text
 from oppet.base.errors import OppetError, UntrustedError
 from oppet.base.signing import Signer
 from oppet.drivers import files
@@ -29,7 +30,7 @@ from oppet.drivers.keeper_client import TIMEOUT_S, KeeperClient
 from oppet.journal.entry import Head, signed_bytes
 from oppet.sync.errors import BatchTooLargeError, ForgedAckError, KeeperAwayError, TooFastError, WrongKeeperError
 from oppet.sync.messages import Ack, AsOf, KeeperInfo, Paper
-from oppet.sync.sender import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, News, Sender, Source, as_of
+from oppet.sync.sender import BEAT_MS, FIRST_PAUSE_MS, LONGEST_PAUSE_MS, News, Sender, Source, as_of
 
 __all__ = ["JournalSource", "Lag", "Listener", "Uploader"]
 
@@ -76,7 +77,7 @@ class Lag(msgspec.Struct, frozen=True):
     branch: str
     kept: int  # the last of our entries it has, by its signed word
     behind: int
-    heard: str  # when it last gave its word, by its own clock; "" for never
+    heard: str  # when it last gave its word: our clock in this run, its own before; "" for never
     failures: int  # since then, in this run
     paused_ms: int  # until it is asked again
     why: str  # what it failed at last; "" while all is well
@@ -112,14 +113,14 @@ class JournalSource:
 class _Lane:
     """One history on its way to the keeper."""
 
-    __slots__ = ("alarmed", "busy", "introduced", "rest_until", "sender", "sent_at", "stuck", "urgent", "why")
+    __slots__ = ("alarmed", "busy", "heard", "introduced", "rest_until", "sender", "sent_at", "stuck", "urgent", "why")
 
     def __init__(self, sender: Sender) -> None:
         self.sender = sender
         self.busy = self.urgent = self.introduced = False
         self.rest_until = self.sent_at = 0
         self.stuck = 0
-        self.alarmed = self.why = ""
+        self.alarmed = self.why = self.heard = ""
 
 
 class Uploader:
@@ -134,13 +135,17 @@ class Uploader:
         linger_ms: int = 0,
         timeout_s: float = TIMEOUT_S,
         remember: Path | None = None,
+        lazy: Callable[[], bool] | None = None,
+        on_away: Callable[[], None] | None = None,
         clock: SystemClock | None = None,
     ) -> None:
-        """`linger_ms` gathers what is not urgent; `remember` is the file of last acknowledgements."""
+        """`linger_ms` gathers what is not urgent; `remember` is the file of last acknowledgements; while `lazy` says so
+        this keeper is only asked how far it is, because entries come to it by another way. `on_away` is called when the keeper did not answer."""
         self.info = info
         self._listener = listener
         self._linger_ms = linger_ms
-        self._timeout_s = timeout_s
+        self._on_away = on_away
+        self._lazy = lazy if lazy is not None else _never
         self._clock = clock if clock is not None else SystemClock()
         self._lanes: OrderedDict[Key, _Lane] = OrderedDict()
         self._wake = threading.Condition()
@@ -202,6 +207,13 @@ class Uploader:
         lane = self._lanes.get((till, epoch, branch))
         return lane.sender.ack if lane is not None else self._acks.get(_name((till, epoch, branch)))
 
+    def kept(self, till: str, epoch: int, branch: str = "") -> int | None:
+        """The last entry it has, where it has given its word in this run and nothing has failed since; else None."""
+        lane = self._lanes.get((till, epoch, branch))
+        if lane is None or self._failures or lane.sender.failures or not lane.sender.last_heard:
+            return None
+        return lane.sender.kept.seq if lane.sender.kept is not None else None
+
     def away(self) -> bool:
         """Whether the keeper failed to answer when it was last asked."""
         return self._failures > 0
@@ -224,7 +236,7 @@ class Uploader:
             *key,
             kept=ack.seq if ack is not None else 0,
             behind=sender.behind,
-            heard=ack.time if ack is not None else "",
+            heard=lane.heard or (ack.time if ack is not None else ""),
             failures=failures,
             paused_ms=max(paused, 0) if failures else 0,
             why=lane.why,
@@ -277,6 +289,9 @@ class Uploader:
 
     def _due(self, lane: _Lane) -> int:
         sender = lane.sender
+        if self._lazy():
+            beat = lane.sent_at + BEAT_MS if sender.last_heard and not sender.failures else sender.wakes()
+            return max(beat, lane.rest_until)
         due = max(sender.wakes(), lane.rest_until)
         if not lane.urgent and sender.kept is not None and sender.behind and not sender.failures:
             due = max(due, lane.sent_at + self._linger_ms)
@@ -285,7 +300,7 @@ class Uploader:
     def _send(self, lane: _Lane, client: KeeperClient) -> None:
         sender = lane.sender
         before, began = sender.kept, self._clock.counter()
-        batch = sender.ask(began)
+        batch = sender.inquire(began) if self._lazy() else sender.ask(began)
         if batch is None:
             lane.rest_until = began + POLL_MS  # nothing to send yet, such as entries that nobody has signed
             return
@@ -300,7 +315,7 @@ class Uploader:
         if news.about == "stranger":
             self._introduce(lane, client)
         else:
-            lane.introduced, lane.alarmed = False, ""
+            lane.introduced, lane.alarmed, lane.heard = False, "", utc_text(self._clock.now())
             self._progress(lane, before, batch.count)
             self._note(lane)
         self._listener.heard(self.info, sender.source, news, sender.ack, now - began)
@@ -333,6 +348,8 @@ class Uploader:
             lane.sender.failed(now, spread)
             lane.sender.nudge()  # the keeper's pause holds for all its histories; this one has none of its own
             self._pause(now, spread, error)
+            if self._on_away is not None:
+                self._on_away()
         else:
             smaller = isinstance(error, BatchTooLargeError)
             pause = LONGEST_PAUSE_MS if isinstance(error, UntrustedError) else 0
@@ -375,6 +392,10 @@ class Uploader:
                 data = msgspec.json.encode(self._acks)
             with contextlib.suppress(OppetError):
                 files.write(self._remember, data)
+
+
+def _never() -> bool:
+    return False
 
 
 def _name(key: Key) -> str:
