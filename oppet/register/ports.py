@@ -110,23 +110,32 @@ class Neighbours(Protocol):
         """Baskets parked at other tills, oldest first."""
         ...
 
+    def gone(self) -> Sequence[tuple[int, Elsewhere]]:
+        """Our own parked baskets that went on at another till, (ours, theirs with sale 0), as `parked` last heard."""
+        ...
+
     def take(self, at: Elsewhere) -> Sequence[Body]:
-        """Take one over: what was journalled about it, in order, from its SaleOpened on. Raises RefusedError if gone."""
+        """Take one over: what was journalled about it, in order, from its SaleOpened on.
+
+        Raises TakenElsewhereError if it is gone, and what else the store refuses."""
         ...
 
     def resume(self, sale: int) -> None:
-        """Our own parked basket goes on here. Raises RefusedError if another till has taken it."""
+        """Our own parked basket goes on here. Raises TakenElsewhereError if another till has taken it."""
         ...
 
     def hold(self, original: Original) -> Mapping[int, Came]:
         """Nobody else returns on this receipt while we do; gives what came back of its lines at other tills.
 
-        Raises RefusedError while another till holds it."""
+        Raises HeldElsewhereError while another till holds it."""
         ...
 
 
 class Alone:
-    """No keeper and no neighbour: what a till on its own has, and what tests begin with."""
+    """No keeper and no neighbour: what a till on its own has, and what tests begin with.
+
+    It has no other till either: nobody takes its baskets or returns on its receipts.
+    """
 
     def second(self, head: Head) -> int:  # noqa: ARG002
         return 0
@@ -143,14 +152,17 @@ class Alone:
     def parked(self) -> Sequence[Parked]:
         return ()
 
+    def gone(self) -> Sequence[tuple[int, Elsewhere]]:
+        return ()
+
     def take(self, at: Elsewhere) -> Sequence[Body]:  # noqa: ARG002
         raise NeighboursAwayError
 
-    def resume(self, sale: int) -> None:  # noqa: ARG002
-        raise NeighboursAwayError
+    def resume(self, sale: int) -> None:
+        pass
 
     def hold(self, original: Original) -> Mapping[int, Came]:  # noqa: ARG002
-        raise NeighboursAwayError
+        return {}
 
 
 @dataclass

@@ -1,19 +1,22 @@
 """Goods coming back: only against an original receipt, at its price and VAT, and never more than was bought (R17).
 
 The original is this till's own, by number, or any receipt whose signed code is shown. Taking goods back needs a
-supervisor (S7). Whether another till of the store has already taken them is the store's question, asked when there is
-a store.
+supervisor (S7). Whether another till of the store has already taken them is the store's question: its node is asked,
+and while it is silent a till alone returns only so much.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from oppet.base.money import thousandths
+from oppet.base.clock import local_day
+from oppet.base.errors import UnavailableError
+from oppet.base.money import kronor, thousandths
 from oppet.base.words import N_
 from oppet.journal.kinds import LineAdded, Original, Receipt, ReceiptLine, SaleOpened
 from oppet.register.desk import Desk
-from oppet.register.errors import NoReceiptError
+from oppet.register.errors import LoneReturnError, NoReceiptError
 from oppet.register.state import NORMAL, came_back, return_key
 from oppet.sale import basket as baskets
 from oppet.sale.basket import MOST_LINES, Basket
@@ -50,14 +53,15 @@ class Returns:
         self._desk = desk
         self._by_code = by_code
         self._shown: dict[int, Receipt] = {}  # originals of other tills, by the sale that returns them
+        self._elsewhere: dict[int, Mapping[int, Came]] = {}  # what came back at other tills, by the sale that asked
 
     def begin(self, number_or_code: str, approval: Staff | None = None) -> Receipt:
         """Open a return against this till's receipt number, or against the signed code on any receipt of the store.
 
         A return that is open already goes on when its own receipt is shown again: after a restart another till's code
         must be.
-        Raises NoReceiptError, NotReturnableError, MixedReceiptError, NeedsApprovalError, and what reading the code
-        raises.
+        Raises NoReceiptError, NotReturnableError, MixedReceiptError, NeedsApprovalError, HeldElsewhereError,
+        LoneReturnError, and what reading the code raises.
         """
         desk = self._desk
         desk.ready()
@@ -70,9 +74,42 @@ class Returns:
             raise NotReturnableError(line=0, number=receipt.number, why=N_("it is not a sale"))
         desk.may_begin()
         sale = desk.state.last_sale + 1
-        desk.write(SaleOpened(sale, "return", staff.number, original, approved))
-        self._keep(sale, receipt)
+        elsewhere = self._ask(original)
+        if elsewhere is None and self._left_alone_ore() <= 0:
+            raise LoneReturnError(left=kronor(0))
+        desk.write(SaleOpened(sale, "return", staff.number, original, approved, lone=elsewhere is None))
+        self._keep(sale, receipt, elsewhere)
         return receipt
+
+    def _ask(self, original: Original) -> Mapping[int, Came] | None:
+        """What came back at other tills; None when the store node is silent. Raises HeldElsewhereError."""
+        try:
+            return self._desk.ports.neighbours.hold(original)
+        except UnavailableError:
+            return None
+
+    def _came_elsewhere(self, basket: Basket) -> Mapping[int, Came] | None:
+        """As `_ask`, remembered while the return is open: asked again after a restart and after silence."""
+        known = self._elsewhere.get(basket.sale)
+        if known is None and basket.original is not None:
+            known = self._ask(basket.original)
+            if known is not None:
+                self._elsewhere[basket.sale] = known
+        return known
+
+    def _left_alone_ore(self) -> int:
+        """What may still be given back today without the store node's word (R17)."""
+        desk = self._desk
+        today = local_day(desk.now())
+        given = desk.state.lone_ore if desk.state.lone_day == today else 0
+        return min(desk.rules.limits.lone_return_ore, desk.rules.limits.lone_day_ore - given)
+
+    def _may_alone(self, basket: Basket, more_ore: int) -> None:
+        """Raises LoneReturnError where nobody can say what came back elsewhere and it would be too much."""
+        back = sum(line.amount_ore - sum(less.ore for less in line.added.discounts) for line in basket.standing())
+        left = self._left_alone_ore() - back
+        if more_ore > left and self._came_elsewhere(basket) is None:
+            raise LoneReturnError(left=kronor(max(left, 0)))
 
     def _show_again(self, basket: Basket, text: str) -> Receipt:
         if basket.mode != "return":
@@ -80,13 +117,17 @@ class Returns:
         original, receipt = self._find(text)
         if original != basket.original:
             raise MixedReceiptError
-        self._keep(basket.sale, receipt)
+        self._keep(basket.sale, receipt, self._came_elsewhere(basket))
         return receipt
 
-    def _keep(self, sale: int, receipt: Receipt) -> None:
-        """Remember the receipt while its return is open, and no longer."""
-        self._shown = {known: shown for known, shown in self._shown.items() if known in self._desk.state.baskets}
+    def _keep(self, sale: int, receipt: Receipt, elsewhere: Mapping[int, Came] | None) -> None:
+        """Remember the receipt, and what came back elsewhere, while its return is open, and no longer."""
+        standing = self._desk.state.baskets
+        self._shown = {known: shown for known, shown in self._shown.items() if known in standing}
+        self._elsewhere = {known: came for known, came in self._elsewhere.items() if known in standing}
         self._shown[sale] = receipt
+        if elsewhere is not None:
+            self._elsewhere[sale] = elsewhere
 
     def _find(self, text: str) -> tuple[Original, Receipt]:
         journal = self._desk.ports.journal
@@ -130,6 +171,9 @@ class Returns:
         origin = basket.original
         before = self._desk.state.returned
         came = {line.line: before.get(return_key(origin, line.line), Came()) for line in receipt.lines}
+        for number, there in (self._elsewhere.get(basket.sale) or {}).items():
+            if number in came:
+                came[number] = came[number].and_also(there.quantity_milli, there.amount_ore, there.net_ore)
         for other in self._desk.state.baskets.values():
             if other.mode == "return" and other.original == origin:
                 for line in other.standing():
@@ -145,6 +189,7 @@ class Returns:
         if basket.mode != "return":
             raise MixedReceiptError
         receipt = self.original()
+        self._came_elsewhere(basket)
         found = {item.line.line: item for item in self.lines()}
         item = found.get(line)
         if item is None or item.line.pant_of:
@@ -160,5 +205,7 @@ class Returns:
             bodies.append(
                 returned_line(basket.sale, number + len(bodies), receipt, pant.line, quantity_milli, pant.came, number)
             )
+        if basket.sale not in self._elsewhere:
+            self._may_alone(basket, sum(body.amount_ore - sum(less.ore for less in body.discounts) for body in bodies))
         desk.write(*bodies, sign=False)
         return bodies[0]

@@ -7,12 +7,12 @@ S7 (approvals).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from msgspec import structs
 
-from oppet.base.errors import RefusedError, clip
+from oppet.base.errors import RefusedError, UnavailableError, clip
 from oppet.base.money import kronor
 from oppet.base.words import N_
 from oppet.goods import codes, freshness, vat
@@ -25,19 +25,22 @@ from oppet.journal.kinds import (
     Body,
     DiscountGiven,
     DiscountWithdrawn,
+    Elsewhere,
     LineAdded,
     LineChanged,
     LineVoided,
     MemberShown,
     PriceAsked,
     SaleAbandoned,
+    SaleMoved,
     SaleOpened,
     SaleParked,
     SaleResumed,
     ScanRefused,
 )
 from oppet.register.desk import Desk
-from oppet.register.errors import NeedsQuantityError, NotPossibleNowError
+from oppet.register.errors import NeedsQuantityError, NotPossibleNowError, TakenElsewhereError
+from oppet.register.ports import Parked
 from oppet.sale import basket as baskets
 from oppet.sale.basket import MOST_LINES, Basket, Line
 from oppet.sale.errors import (
@@ -50,6 +53,7 @@ from oppet.sale.errors import (
     TooManyLinesError,
 )
 from oppet.sale.lines import changed, goods_line, pant_line
+from oppet.sale.moving import folded, moved_here
 from oppet.sale.price import beyond, discount_of, price
 from oppet.sale.rights import Staff, approver
 from oppet.sale.tokens import members_token
@@ -332,7 +336,11 @@ class Selling:
         return basket.sale
 
     def resume(self, sale: int) -> None:
-        """Take a parked basket up again; the till asks for the same as before a new sale (law 6 of the design)."""
+        """Take a parked basket up again; the till asks for the same as before a new sale (law 6 of the design).
+
+        The store node is asked whether it went on at another till; one that is silent changes nothing. Raises
+        TakenElsewhereError, with the basket gone from here.
+        """
         desk = self._desk
         desk.ready()
         staff = desk.staff()
@@ -343,7 +351,65 @@ class Selling:
         if desk.state.current:
             raise NotPossibleNowError(action=N_("Resuming"), why=N_("another basket is open; park or finish it"))
         desk.may_begin()
+        self._still_here(basket)
         desk.write(SaleResumed(sale, staff.number))
+
+    def _still_here(self, basket: Basket) -> None:
+        """Raises TakenElsewhereError for a basket that went on at another till, after writing that it did (R27)."""
+        if basket.mode != "sale":
+            return  # returns and training never move
+        desk = self._desk
+        try:
+            desk.ports.neighbours.resume(basket.sale)
+        except TakenElsewhereError as taken:
+            till, epoch = taken.facts.get("till", ""), taken.facts.get("epoch", 0)
+            assert isinstance(till, str), "a till's name"
+            assert isinstance(epoch, int), "an epoch is a number"
+            desk.write(SaleMoved(basket.sale, till, epoch))
+            raise
+        except UnavailableError:
+            return
+
+    def parked_elsewhere(self) -> Sequence[Parked]:
+        """Baskets that wait at the store's other tills; one of ours that went on there is let go of.
+
+        Raises UnavailableError when nobody can be asked.
+        """
+        desk = self._desk
+        desk.ready()
+        neighbours = desk.ports.neighbours
+        found = neighbours.parked()[:MOST_PARKED]
+        for sale, there in neighbours.gone():
+            basket = desk.state.baskets.get(sale)
+            if basket is not None and basket.state == baskets.PARKED and basket.mode == "sale":
+                desk.write(SaleMoved(sale, there.till, there.epoch))
+        return found
+
+    def take_over(self, at: Elsewhere, approval: Staff | None = None) -> int:
+        """A basket parked at another till goes on here, under a number of ours; gives it (R27).
+
+        What was given off it there is approved again here when it is more than a cashier gives alone. Raises
+        NeighboursAwayError, TakenElsewhereError, NotMovableError, NeedsApprovalError.
+        """
+        desk = self._desk
+        desk.ready()
+        staff = desk.staff()
+        if desk.state.current:
+            raise NotPossibleNowError(action=N_("Taking over"), why=N_("another basket is open; park or finish it"))
+        desk.may_begin()
+        bodies = desk.ports.neighbours.take(at)
+        basket = folded(bodies)
+        alone = {number: structs.replace(given, approved_by=0) for number, given in basket.discounts.items()}
+        priced = price(structs.replace(basket, discounts=alone), desk.offers, desk.when())
+        approved = 0
+        if beyond(structs.replace(basket, discounts=alone), priced, desk.rules.limits.discount_percent):
+            approved = approver("discount", staff, approval)
+        sale = desk.state.last_sale + 1
+        here = moved_here(bodies, at, sale, staff.number, desk.ports.catalogue.article, desk.today())
+        desk.write(
+            *(structs.replace(body, approved_by=approved) if type(body) is DiscountGiven else body for body in here)
+        )
+        return sale
 
     def abandon(self, reason: str, approval: Staff | None = None) -> None:
         """Give the open basket up: an unfinished sale that X and Z list. Refused once money has been taken."""

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from oppet.base.money import LARGEST_ORE, round_half_up
 from oppet.base.words import N_
+from oppet.goods import vat
 from oppet.goods.article import Article
 from oppet.goods.errors import UnknownArticleError
 from oppet.journal.kinds import (
@@ -61,12 +62,12 @@ def folded(bodies: Sequence[Body]) -> Basket:
 
 
 def moved_here(
-    bodies: Sequence[Body], at: Elsewhere, sale: int, cashier: int, article: Callable[[str], Article]
+    bodies: Sequence[Body], at: Elsewhere, sale: int, cashier: int, article: Callable[[str], Article], today: str
 ) -> list[Body]:
     """What to write here in one durable group, each discount unapproved. Raises NotMovableError."""
     basket = folded(bodies)
     for line in basket.standing():
-        _check_line(line.added, line.quantity_milli, line.amount_ore, article)
+        _check_line(line.added, line.quantity_milli, line.amount_ore, article, today)
     carried: list[Body] = [SaleOpened(sale, "sale", cashier, moved_from=at)]
     for body in bodies[1:]:
         if type(body) in _CARRIED:
@@ -77,17 +78,21 @@ def moved_here(
     return carried
 
 
-def _check_line(line: LineAdded, quantity_milli: int, amount_ore: int, article: Callable[[str], Article]) -> None:
+def _check_line(
+    line: LineAdded, quantity_milli: int, amount_ore: int, article: Callable[[str], Article], today: str
+) -> None:
     try:
         known = article(line.article)
     except UnknownArticleError:
         raise NotMovableError(why=N_("this till does not have all of its goods")) from None
-    if line.discounts or line.original_line or not 0 < quantity_milli or not 0 <= amount_ore <= LARGEST_ORE:
+    if line.discounts or line.original_line or quantity_milli <= 0 or not 0 <= amount_ore <= LARGEST_ORE:
         raise NotMovableError(why=N_("its entries do not belong together"))
+    if line.vat_rate != vat.rate(known.vat, today) or line.discountable != known.discountable:
+        raise NotMovableError(why=N_("this till has other prices"))
     if line.priced_by_label:
         return  # the amount stood in the code on the pack, and is promised (S10)
     prices = {(price.ore, price.member_ore) for price in known.prices}
     if (line.unit_ore, line.member_unit_ore) not in prices:
         raise NotMovableError(why=N_("this till has other prices"))
-    if amount_ore != round_half_up(line.unit_ore * quantity_milli, 1000) or line.discountable != known.discountable:
+    if amount_ore != round_half_up(line.unit_ore * quantity_milli, 1000):
         raise NotMovableError(why=N_("this till has other prices"))

@@ -23,6 +23,7 @@ __all__ = [
     "AskResume",
     "AskTake",
     "Came",
+    "Gone",
     "Lane",
     "ParkedBasket",
     "Refused",
@@ -38,7 +39,7 @@ OLDEST_MS = 300_000  # a request is not answered twice long after: what it grant
 
 
 class AskParked(msgspec.Struct, frozen=True, tag="parked"):
-    """Which baskets are parked at the store's other tills?"""
+    """Which baskets are parked at the store's other tills, and which of mine went on elsewhere?"""
 
 
 class AskTake(msgspec.Struct, frozen=True, tag="take"):
@@ -92,9 +93,18 @@ class Came(msgspec.Struct, frozen=True):
     net_ore: int
 
 
+class Gone(msgspec.Struct, frozen=True):
+    """A basket of the asking till's that was given to another one, and that its journal still calls parked."""
+
+    sale: int
+    till: str
+    epoch: int
+
+
 class Refused(msgspec.Struct, frozen=True, omit_defaults=True):
     why: str  # taken | finished | held | unknown
     by: str = ""  # the other till
+    epoch: int = 0  # and its epoch
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -102,6 +112,7 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
 
     nonce: str
     parked: tuple[ParkedBasket, ...] | None = None
+    gone: tuple[Gone, ...] = ()  # beside `parked`
     entries: tuple[str, ...] | None = None  # whole entries, as journalled, of a basket that was given
     came: tuple[Came, ...] | None = None
     granted: bool = False

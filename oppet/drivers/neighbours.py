@@ -1,0 +1,146 @@
+"""The store's other tills, asked by way of the store node: short questions, signed both ways, with one short deadline.
+
+A node that is known to be away is not asked, so that a cashier waits for it once and not at every basket. An answer that
+its key did not sign, or that answers another question, counts as none and is an alarm. Keeps K19 (no answer about other
+tills is believed but the node's, signed, to this very question).
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from oppet.base.clock import utc_text
+from oppet.base.errors import OppetError
+from oppet.base.signing import Signer
+from oppet.base.words import N_
+from oppet.drivers.clock import SystemClock
+from oppet.drivers.keeper_client import KeeperClient
+from oppet.journal.entry import body_of, parse
+from oppet.journal.kinds import Body, Elsewhere, Original
+from oppet.register.errors import HeldElsewhereError, NeighboursAwayError, TakenElsewhereError
+from oppet.register.ports import Parked
+from oppet.sale.errors import NotMovableError
+from oppet.sale.lines import Came
+from oppet.sync.errors import KeeperAwayError
+from oppet.sync.lanes import AskHold, AskParked, AskResume, AskTake, Lane, Refused, Told, check, sign
+from oppet.sync.messages import KeeperInfo
+
+__all__ = ["LaneNeighbours"]
+
+LOG = logging.getLogger("oppet.neighbours")
+
+DEADLINE_S = 0.3
+MOST_ENTRIES = 5_000
+
+
+class LaneNeighbours:
+    """A `register.ports.Neighbours`. One caller at a time."""
+
+    def __init__(
+        self,
+        node: KeeperInfo,
+        till: str,
+        epoch: int,
+        signer: Signer,
+        *,
+        away: Callable[[], bool] = lambda: False,
+        deadline_s: float = DEADLINE_S,
+        clock: SystemClock | None = None,
+    ) -> None:
+        """`away` says whether the node is known not to answer now."""
+        self._node = node
+        self._till, self._epoch, self._signer = till, epoch, signer
+        self._away = away
+        self._client = KeeperClient(node, deadline_s)
+        self._clock = clock if clock is not None else SystemClock()
+        self._gone: Sequence[tuple[int, Elsewhere]] = ()
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._client.close()
+
+    def parked(self) -> Sequence[Parked]:
+        told = self._ask(AskParked())
+        self._gone = [(gone.sale, Elsewhere(gone.till, gone.epoch, 0)) for gone in told.gone]
+        found = [
+            Parked(
+                Elsewhere(basket.till, basket.epoch, basket.sale),
+                basket.since,
+                basket.lines,
+                basket.total_ore,
+                basket.by,
+            )
+            for basket in told.parked or ()
+            if (basket.till, basket.epoch) != (self._till, self._epoch)
+        ]
+        return sorted(found, key=lambda parked: parked.since)
+
+    def gone(self) -> Sequence[tuple[int, Elsewhere]]:
+        return self._gone
+
+    def take(self, at: Elsewhere) -> Sequence[Body]:
+        told = self._ask(AskTake(at.till, at.epoch, at.sale))
+        if told.refused is not None:
+            raise _taken(told.refused, at.till)
+        return _bodies(told.entries or ())
+
+    def resume(self, sale: int) -> None:
+        told = self._ask(AskResume(sale))
+        if told.refused is not None and told.refused.why == "taken":
+            raise _taken(told.refused, self._node.name)
+
+    def hold(self, original: Original) -> Mapping[int, Came]:
+        told = self._ask(AskHold(original.till, original.epoch, original.number))
+        if told.refused is not None and told.refused.why == "held":
+            raise HeldElsewhereError(till=told.refused.by)
+        if told.came is None:
+            raise NeighboursAwayError  # the node does not know the receipt: nobody knows what came back of it
+        return {came.line: Came(came.quantity_milli, came.amount_ore, came.net_ore) for came in told.came}
+
+    # --- behind the calls
+
+    def _ask(self, ask: AskParked | AskTake | AskResume | AskHold) -> Told:
+        """One question and its answer. Raises NeighboursAwayError for anything but the node's own word."""
+        if self._away():
+            raise NeighboursAwayError
+        nonce = secrets.token_hex(16)
+        lane = Lane(self._till, self._epoch, utc_text(self._clock.now()), nonce, ask)
+        try:
+            signed = self._client.lane(sign(lane, self._signer))
+        except KeeperAwayError as error:
+            LOG.info("%s", error)
+            raise NeighboursAwayError from None
+        except OppetError as error:
+            LOG.warning("%s", error)
+            raise NeighboursAwayError from None
+        try:
+            told = msgspec.json.decode(signed.text, type=Told)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            told = Told("")
+        if not check(signed, bytes.fromhex(self._node.public_key)) or told.nonce != nonce:
+            LOG.warning("an answer in the name of %s is not its own, or answers another question", self._node.name)
+            raise NeighboursAwayError
+        return told
+
+
+def _taken(refused: Refused, otherwise: str) -> TakenElsewhereError:
+    return TakenElsewhereError(till=refused.by or otherwise, epoch=refused.epoch)
+
+
+def _bodies(entries: Sequence[str]) -> list[Body]:
+    """What the entries say. Raises NotMovableError for what this version cannot read."""
+    if len(entries) > MOST_ENTRIES:
+        raise NotMovableError(why=N_("its entries do not belong together"))
+    bodies = []
+    try:
+        for entry in entries:
+            body = body_of(parse(entry.encode()))
+            if body is not None:
+                bodies.append(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise NotMovableError(why=N_("its entries do not belong together")) from None
+    return bodies
