@@ -14,7 +14,7 @@ import msgspec
 
 from oppet.base import canonical
 from oppet.base.signing import Signer, Verifier
-from oppet.sync.errors import BadCertificateError
+from oppet.sync.errors import BadCertificateError, PaperUnfitError
 from oppet.sync.messages import Digest, Epoch, Key, Name, Paper, Time
 
 __all__ = [
@@ -113,23 +113,31 @@ class Directory:
         self._papers: dict[tuple[str, str, int], Paper] = {}  # (kind, name, epoch)
         self._tills: dict[tuple[str, int], TillCertificate] = {}
         self._revoked: dict[tuple[str, int], Revocation] = {}
+        self._doubts: dict[tuple[str, int], bool] = {}  # who is provisional; reckoned again after every new paper
 
     def add(self, paper: Paper) -> bool:
-        """Believe a paper that proves itself; say whether it told us anything new. Raises BadCertificateError."""
+        """Believe a paper that proves itself; say whether it told us anything new.
+
+        Raises PaperUnfitError (no alarm), BadCertificateError (somebody's hand: an alarm).
+        """
         kind = DOCUMENTS.get(paper.kind)
         if kind is None:
-            raise BadCertificateError(whose="?", why=f"a paper of kind {paper.kind!r} is unknown")
+            raise PaperUnfitError(why=f"a paper of kind {paper.kind!r} is unknown")
         if len(self._papers) >= MOST_PAPERS:
-            raise BadCertificateError(whose="?", why="the directory is full")
+            raise PaperUnfitError(why="the directory is full")
         try:
             document = msgspec.json.decode(paper.text, type=kind)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise BadCertificateError(whose="?", why=str(error)) from None
+            raise PaperUnfitError(why=str(error)) from None
         if isinstance(document, StoreCertificate):
-            return self._store(paper, document)
-        if isinstance(document, TillCertificate):
-            return self._till(paper, document)
-        return self._revocation(paper, document)
+            new = self._store(paper, document)
+        elif isinstance(document, TillCertificate):
+            new = self._till(paper, document)
+        else:
+            new = self._revocation(paper, document)
+        if new:
+            self._doubts = {}  # whoever reckons just now writes into the old one
+        return new
 
     def _store(self, paper: Paper, document: StoreCertificate) -> bool:
         if self.hq_key not in set(_signers(paper)):
@@ -145,7 +153,7 @@ class Directory:
         whose = f"till {document.till}, epoch {document.epoch}"
         store = self.stores.get(document.store)
         if store is None:
-            raise BadCertificateError(whose=whose, why=f"store {document.store} is not known here")
+            raise PaperUnfitError(why=f"store {document.store} is not known here")
         if not document.till.startswith(f"{document.store}-"):
             raise BadCertificateError(whose=whose, why="a till's name begins with its store's id")
         signers = list(dict.fromkeys(_signers(paper)))
@@ -184,13 +192,17 @@ class Directory:
         if certificate is None:
             return None
         revoked = self._revoked.get((till, epoch))
+        doubts = self._doubts
+        provisional = doubts.get((till, epoch))
+        if provisional is None:
+            provisional = doubts[till, epoch] = not self._witnessed(certificate)
         return Standing(
             certificate.store,
             till,
             epoch,
             certificate.register,
             bytes.fromhex(certificate.public_key),
-            not self._witnessed(certificate),
+            provisional,
             revoked.reason if revoked is not None else "",
         )
 
@@ -202,7 +214,7 @@ class Directory:
         signers = set(_signers(self._papers["till", certificate.till, certificate.epoch]))
         if self.hq_key in signers:
             return True
-        for (till, epoch), other in self._tills.items():
+        for (till, epoch), other in list(self._tills.items()):
             if other.store != certificate.store or till == certificate.till or (till, epoch) in self._revoked:
                 continue
             if other.public_key in asking or bytes.fromhex(other.public_key) not in signers:
@@ -217,7 +229,7 @@ class Directory:
 
     def last_epoch(self, till: str) -> int:
         """The highest epoch certified for a till; 0 for none."""
-        return max((epoch for name, epoch in self._tills if name == till), default=0)
+        return max((epoch for name, epoch in list(self._tills) if name == till), default=0)
 
     def papers(self, store: str = "") -> Iterator[Paper]:
         """Everything believed, stores first, so that another directory can believe it in this order."""
@@ -241,7 +253,7 @@ class Directory:
 
 
 def believe_all(directory: Directory, papers: Iterable[Paper]) -> list[Paper]:
-    """Add what is new and give it. Raises BadCertificateError at the first that proves nothing."""
+    """Add what is new and give it. Raises BadCertificateError, PaperUnfitError at the first that proves nothing."""
     return [paper for paper in papers if directory.add(paper)]
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "KeeperRefusedError",
     "OldImageError",
     "PackedBombError",
+    "PaperUnfitError",
     "TooFastError",
     "UnkeptError",
     "UnknownTillError",
@@ -62,6 +63,10 @@ class ForgedAckError(UntrustedError):
     sentence = N_(
         "An acknowledgement in the name of keeper {keeper} is not believed: {why}. What it says it keeps does not count."
     )
+
+
+class PaperUnfitError(RefusedError):
+    sentence = N_("This paper says nothing here: {why}.")
 
 
 class BadCertificateError(UntrustedError):
