@@ -33,7 +33,7 @@ ROOMS: Mapping[str, str] = {
 }
 
 VERBS: Mapping[str, Verb] = {
-    "demo": Verb("oppet.demo:demo", "Open a till in the browser with real goods and simulated control units."),
+    "demo": Verb("oppet.demo.goods:demo", "Open a till in the browser with real goods and simulated control units."),
     "till run": Verb("oppet.till.main:run", "Run a till from its settings file."),
     "till staff": Verb("oppet.till.staff_verbs:staff", "Add somebody to the staff list, or give them a new PIN."),
     "journal verify": Verb(

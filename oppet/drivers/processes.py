@@ -63,6 +63,11 @@ class Helper:
             raise HelperDeadError(name=module, reason="it said nothing we understand") from None
         return said
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
     def end(self) -> None:
         """End the process we started; kill it when it does not listen."""
         if self._process.poll() is None:

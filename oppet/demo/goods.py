@@ -23,7 +23,7 @@ from oppet.till.settings import PrinterSettings, Settings, UnitSettings
 
 __all__ = ["demo", "prepare"]
 
-DATA = Path(__file__).resolve().parents[1] / "data"
+DATA = Path(__file__).resolve().parents[2] / "data"
 STAFF = ((101, "cashier", "1111"), (201, "supervisor", "2222"), (301, "manager", "3333"))
 SKATTEDOSAN, CLEANCASH = "SIMSD000000000001", "SIMCC000000000001"
 
