@@ -13,9 +13,10 @@ from typing import Protocol
 
 import msgspec
 
-from oppet.base.clock import Clock, utc_text
+from oppet.base.clock import utc_text
 from oppet.journal.chain import UNREADABLE
 from oppet.journal.entry import Entry, Head, parse
+from oppet.register.ports import Clock
 from oppet.store.day import TillDay
 from oppet.sync.certificates import Directory
 from oppet.sync.enrolment import Invitation

@@ -25,13 +25,13 @@ class SoManyCopies(Alone):
     """As many keepers as the test says."""
 
     def __init__(self, keepers: int) -> None:
-        self.keepers = keepers
+        self.count = keepers
 
     def second(self, head: Head) -> int:
-        return self.keepers
+        return self.count
 
     def confirm(self, head: Head) -> bool:
-        return self.keepers > 0
+        return self.count > 0
 
 
 @dataclass

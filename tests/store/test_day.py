@@ -88,7 +88,7 @@ def shop(tmp_path: Path) -> StoreTill:
     till.drawer.move(-20_000, "kassatömning", BO)
     till.drawer.z(BO)
     till.drawer.set_float(30_000)
-    world.keepers.keepers = 0
+    world.keepers.count = 0
     world.clock.pass_ms(HOUR)
     sell(till)
     till.selling.pick(BASKETS[1][0])

@@ -1,0 +1,309 @@
+"""The manager's pages as a program: who may enter, which page shows what, and the three acts there are.
+
+Supervisors and the store manager sign in with number and PIN from the store's own staff list; nobody else gets in. Every
+sign-in, read and act is in the node's own journal first (O1). The pages read what the node keeps and hold no truth of
+their own: closing them, or the node, changes nothing at a till. How they look is `drivers/pages.py`, what they show
+`web_views.py`. Keeps O3 (a page that says nothing is shut) and T6 (wrong PINs cost time).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from oppet.base.clock import utc_text
+from oppet.base.errors import OppetError, RefusedError
+from oppet.base.words import N_
+from oppet.drivers.page_form import Fields, Form
+from oppet.drivers.page_guard import (
+    ANYONE,
+    SIGNED_IN,
+    Asked,
+    Door,
+    MemorySessions,
+    Session,
+    only,
+    session_of,
+)
+from oppet.drivers.pages import Banner, Message, NavItem, NothingFoundError, Office, language_of
+from oppet.drivers.pages import create_app as office_app
+from oppet.drivers.post import Post
+from oppet.drivers.words import explain, sayer
+from oppet.journal.chain import UNREADABLE
+from oppet.journal.entry import Entry, body_of, parse
+from oppet.journal.kinds import ActAsked, ActRefused, ReportMade
+from oppet.paper import sheet
+from oppet.paper.reports import report_paper
+from oppet.payments.means import MEANS
+from oppet.sale.errors import WrongPinError
+from oppet.sale.rights import MANAGER, ROLE_WORDS, SUPERVISOR
+from oppet.sale.staff import StaffList
+from oppet.store.web_alarms import alarm_view
+from oppet.store.web_node import Backroom, DayBook, History
+from oppet.store.web_tills import certified, invited
+from oppet.store.web_views import Look, chart, lane, needs_a_look
+
+__all__ = ["Manager", "create_app"]
+
+HERE = Path(__file__).parent
+NAV = (
+    NavItem("/", N_("Now")),
+    NavItem("/baskets", N_("Baskets")),
+    NavItem("/z", N_("Z reports")),
+    NavItem("/new", N_("New till"), (MANAGER,)),
+    NavItem("/alarms", N_("Alarms")),
+)
+LEADS = only(SUPERVISOR, MANAGER)
+MOST_ALARMS = 200
+MOST_RECEIPTS = 200
+ALARM_BANNER = N_("Alarms in the last day: {count}. Selling goes on; somebody must act.")
+NO_SUCH = N_("Nothing was done: {why}")
+RECENT_MS = 24 * 3_600_000  # an alarm stands at the top of every page for a day
+COLUMNS = 42
+
+
+class NotALeaderError(RefusedError):
+    sentence = N_("These pages are for supervisors and the store manager. Ask one of them.")
+
+
+class Manager:
+    """What the handlers share: the node, its folded days, the staff list and how pages look."""
+
+    def __init__(self, node: Backroom, post: Post, staff: StaffList, hosts: Sequence[str], *, secure: bool) -> None:
+        self.node = node
+        self.book = DayBook(node)
+        self.door = Door(node.name, MemorySessions(), post.write, node.clock, hosts, secure=secure)
+        store = node.directory.stores.get(node.store)
+        self.office = Office(
+            self.door, f"{node.store} {store.name}" if store is not None else node.store, HERE / "templates",
+            HERE / "static", NAV, banners=self._banners, role_words=ROLE_WORDS,
+        )  # fmt: skip
+        self._staff = staff
+        self._guard = threading.Lock()
+
+    def _banners(self, session: Session | None) -> Sequence[Banner]:
+        """That there was an alarm stands on every page for a day, for those who are signed in."""
+        if session is None:
+            return ()
+        since = utc_text(max(0, self.node.clock.now() - RECENT_MS))
+        fresh = sum(alarm.time >= since for alarm in self.node.alarms()[:MOST_ALARMS])
+        return (Banner("alarm", ALARM_BANNER, {"count": fresh}, "/alarms"),) if fresh else ()
+
+    def prove(self, who: str, pin: str) -> str:
+        """Sign somebody in and give the session's secret. Raises the staff list's leaves, NotALeaderError."""
+        with self._guard:
+            try:
+                staff = self._staff.prove(who, pin, self.node.clock.counter())
+            except WrongPinError as wrong:
+                if not wrong.facts["left"]:  # five in a row: somebody is guessing
+                    number = int(who) if who.strip().isdigit() and len(who) <= 9 else 0
+                    self.door.write(ActRefused(number, "sign-in", "", "pin"))
+                raise
+        if staff.role not in (SUPERVISOR, MANAGER):
+            self.door.write(ActRefused(staff.number, "sign-in", "", "role"))
+            raise NotALeaderError
+        return self.door.signed_in(staff.number, str(staff.number), (staff.role,), "pin")
+
+    def look(self, request: Asked) -> Look:
+        return Look(self.node, self.book, sayer(language_of(request)))
+
+    def ask(self, session: Session, act: str, about: str) -> None:
+        """Written down before it is tried (O1)."""
+        self.door.write(ActAsked(session.who, 0, act, about))
+
+
+Pages = NamedDependency[Manager]
+
+
+# --- in and out ---------------------------------------------------------------------------------------------------
+
+
+@get("/sign-in", opt=ANYONE, sync_to_thread=True)
+def door(request: Asked, manager: Pages) -> Response[str]:
+    return manager.office.page(request, "store_door.html")
+
+
+@post("/sign-in", opt=ANYONE, sync_to_thread=True, status_code=200)
+def sign_in(request: Asked, manager: Pages, data: Fields) -> Response[Any]:
+    office = manager.office
+    try:
+        token = manager.prove(data.get("who", "")[:200], data.get("pin", "")[:100])
+    except RefusedError as refused:
+        said = Message("refused", explain(refused, language_of(request)))
+        return office.page(request, "store_door.html", message=said)
+    answer = office.go(request, "/")
+    office.remember(answer, token)
+    return answer
+
+
+@post("/sign-out", opt=SIGNED_IN, sync_to_thread=True, status_code=303)
+def sign_out(request: Asked, manager: Pages) -> Response[Any]:
+    manager.door.signed_out(session_of(request))
+    answer = manager.office.go(request, "/sign-in", "done", N_("You are signed out."))
+    manager.office.forget(answer)
+    return answer
+
+
+# --- to read ------------------------------------------------------------------------------------------------------
+
+
+@get("/", opt=LEADS, sync_to_thread=True)
+def now(request: Asked, manager: Pages) -> Response[str]:
+    look = manager.look(request)
+    upward = manager.node.upward()
+    return manager.office.page(
+        request, "store_now.html", look=look, chart=chart([day for _, day in look.rows], look.now), upward=upward,
+        lane=lane(upward, look), worse=needs_a_look(look), doubtful=look.doubtful(),
+        selling=sum(till.kind == "ok" for till in look.tills), counted=sum(till.kind != "open" for till in look.tills),
+    )  # fmt: skip
+
+
+@get("/till/{name:str}", opt=LEADS, sync_to_thread=True)
+def till(request: Asked, manager: Pages, name: FromPath[str]) -> Response[str]:
+    look = manager.look(request)
+    found = look.till(name)
+    if found is None:
+        raise NothingFoundError
+    receipts = [sold for sold in reversed(found.day.receipts) if look.is_today(sold.time)]
+    return manager.office.page(
+        request, "store_till.html", look=look, till=found, receipts=receipts[:MOST_RECEIPTS], receipts_all=len(receipts),
+        baskets=[view for view in look.baskets() if view.till == name],
+        z_reports=[view for view in look.z_reports() if view.history.till == name],
+        above={history.key: manager.node.kept_above(history) for history, _, _ in found.rows},
+        means_words={name: means.sentence for name, means in MEANS.items()},
+    )  # fmt: skip
+
+
+@get("/baskets", opt=LEADS, sync_to_thread=True)
+def baskets(request: Asked, manager: Pages) -> Response[str]:
+    look = manager.look(request)
+    return manager.office.page(request, "store_baskets.html", look=look, baskets=look.baskets())
+
+
+@get("/z", opt=LEADS, sync_to_thread=True)
+def z_reports(request: Asked, manager: Pages) -> Response[str]:
+    look = manager.look(request)
+    return manager.office.page(request, "store_z.html", look=look, z_reports=look.z_reports())
+
+
+@get("/z/{name:str}/{epoch:str}/{branch:str}/{seq:str}", opt=LEADS, sync_to_thread=True)
+def z_report(
+    request: Asked, manager: Pages, name: FromPath[str], epoch: FromPath[str], branch: FromPath[str], seq: FromPath[str]
+) -> Response[str]:
+    """One Z as it was printed, from the entry itself."""
+    look = manager.look(request)
+    history = _history(look, name, epoch, branch)
+    number = _whole(seq)
+    if history is None or not history.base.seq < number <= history.head.seq:
+        raise NothingFoundError
+    entry, made = _z_at(manager.node, history, number)
+    paper = report_paper(made, entry.time, look.say)
+    lines = [line for line in sheet.lines(paper, COLUMNS) if line.style not in ("cut", "qr")]
+    return manager.office.page(
+        request, "store_z_one.html", look=look, history=history, made=made, entry=entry, lines=lines,
+        standing=look.directory.standing(history.till, history.epoch), above=manager.node.kept_above(history) >= number,
+    )  # fmt: skip
+
+
+@get("/alarms", opt=LEADS, sync_to_thread=True)
+def alarms(request: Asked, manager: Pages) -> Response[str]:
+    look = manager.look(request)
+    shown = [alarm_view(alarm, look.say) for alarm in manager.node.alarms()[:MOST_ALARMS]]
+    troubled = [(history, day) for history, day in look.rows if day.troubles]
+    return manager.office.page(
+        request, "store_alarms.html", look=look, alarms=shown, troubled=troubled,
+        known={view.name for view in look.tills},
+    )  # fmt: skip
+
+
+# --- to act -------------------------------------------------------------------------------------------------------
+
+
+@get("/new", opt=only(MANAGER), sync_to_thread=True)
+def new_till(request: Asked, manager: Pages) -> Response[str]:
+    look = manager.look(request)
+    return manager.office.page(
+        request,
+        "store_new.html",
+        look=look,
+        invitations=invited(manager.node.invitations(), look),
+        certified=certified(look),
+    )
+
+
+@post("/new/invite", opt=only(MANAGER), sync_to_thread=True, status_code=303)
+def invite(request: Asked, manager: Pages, data: Fields) -> Response[Any]:
+    form, session = Form(data), session_of(request)
+    register = form.some_text("register", 14)
+    name = f"{manager.node.store}-{register}"
+    manager.ask(session, "invite till", name)
+    try:
+        manager.node.invite(name, register, data.get("passphrase", "")[:200], session.who)
+    except OppetError as error:
+        return _refused(request, manager, error, "invite till", name)
+    manager.door.done(session, "invite till", name)
+    return manager.office.go(
+        request, "/new", "done", N_("Read the code out at the new till {till}. It works once."), till=name
+    )
+
+
+@post("/new/revoke", opt=only(MANAGER), sync_to_thread=True, status_code=303)
+def revoke(request: Asked, manager: Pages, data: Fields) -> Response[Any]:
+    form, session = Form(data), session_of(request)
+    name, epoch, reason = form.some_text("till", 40), form.whole("epoch", 1), form.some_text("reason", 120)
+    about = f"{name}/{epoch}"
+    manager.ask(session, "revoke till", about)
+    try:
+        manager.node.revoke(name, epoch, reason, data.get("passphrase", "")[:200], session.who)
+    except OppetError as error:
+        return _refused(request, manager, error, "revoke till", about)
+    manager.door.done(session, "revoke till", about, reason=reason)
+    return manager.office.go(
+        request, "/new", "done", N_("Till {till}, epoch {epoch} is revoked."), till=name, epoch=epoch
+    )
+
+
+def _refused(request: Asked, manager: Manager, error: OppetError, act: str, about: str) -> Response[Any]:
+    """Back to the page with the reason, which is in the node's journal as well."""
+    manager.door.refused(session_of(request), act, about, type(error).__name__)
+    kind = "trouble" if error.exit_code == 3 else "refused"
+    return manager.office.go(request, "/new", kind, NO_SUCH, why=explain(error, language_of(request)))
+
+
+def _history(look: Look, name: str, epoch: str, branch: str) -> History | None:
+    """The history of an address; a first history is called "0" there."""
+    wanted = name, _whole(epoch), "" if branch == "0" else branch
+    return next((history for history, _ in look.rows if history.key == wanted), None)
+
+
+def _z_at(node: Backroom, history: History, seq: int) -> tuple[Entry, ReportMade]:
+    """Raises NothingFoundError where no Z stands that can be read."""
+    for data in node.pieces(history, seq, 1, 1):
+        try:
+            entry = parse(data)
+            made = body_of(entry)
+        except UNREADABLE:
+            break
+        if isinstance(made, ReportMade) and made.kind == "z":
+            return entry, made
+    raise NothingFoundError
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else 0
+
+
+def create_app(
+    node: Backroom, post: Post, staff: StaffList, hosts: Sequence[str] = ("127.0.0.1:8400", "localhost:8400"), *,
+    secure: bool = False,
+) -> Litestar:  # fmt: skip
+    """The program to serve on the page port; `hosts` are the names and ports it answers to, `secure` says it is TLS."""
+    manager = Manager(node, post, staff, hosts, secure=secure)
+    handlers = [door, sign_in, sign_out, now, till, baskets, z_reports, z_report, alarms, new_till, invite, revoke]
+    return office_app(manager.office, handlers, {"manager": manager})
