@@ -25,6 +25,7 @@ LIBRARIES = {
     "fiscal": {"msgspec"},
     "register": {"msgspec"},
     "sync": {"msgspec", "zstandard"},
+    "people": {"msgspec"},
 }
 PLACES = {"till", "audit", "store", "hq", "site"}
 OTHERS = {"drivers", "simulators", "bench", "replay", "sim", "demo"}

@@ -1,0 +1,1 @@
+"""People of the office: their roles, and what takes two of them."""
