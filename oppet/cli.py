@@ -36,6 +36,8 @@ VERBS: Mapping[str, Verb] = {
     "demo": Verb("oppet.demo.goods:demo", "Open a till in the browser with real goods and simulated control units."),
     "till run": Verb("oppet.till.main:run", "Run a till from its settings file."),
     "till staff": Verb("oppet.till.staff_verbs:staff", "Add somebody to the staff list, or give them a new PIN."),
+    "till enrol": Verb("oppet.till.epochs:enrol", "Give a till its name and papers with the manager's code."),
+    "till retire": Verb("oppet.till.epochs:retire", "Take a till out of use, once all it wrote is kept."),
     "journal verify": Verb(
         "oppet.audit.journal_verbs:verify", "Say whether a journal is whole, or the first thing wrong with it."
     ),

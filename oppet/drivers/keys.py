@@ -16,7 +16,15 @@ from oppet.base.signing import Signer
 from oppet.base.words import N_
 from oppet.drivers.disk import make_durable
 
-__all__ = ["KeyExistsError", "KeyMissingError", "KeyUnfitError", "load_key", "load_or_make_key", "make_key"]
+__all__ = [
+    "KeyExistsError",
+    "KeyMissingError",
+    "KeyUnfitError",
+    "load_key",
+    "load_or_make_key",
+    "make_key",
+    "rename_key",
+]
 
 KEY_BYTES = 32
 FILE_BYTES = 2 * KEY_BYTES + 1  # hex and a newline
@@ -76,6 +84,16 @@ def load_key(path: Path) -> Signer:
     if len(private) != KEY_BYTES:
         raise KeyUnfitError(path=str(path), why="it holds no key")
     return Signer(private)
+
+
+def rename_key(draft: Path, path: Path) -> None:
+    """Give a key its place for good. Raises KeyExistsError; never writes over a key."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise KeyExistsError(path=str(path)) from None
+    draft.unlink()
+    make_durable(path.parent)
 
 
 def load_or_make_key(path: Path) -> Signer:

@@ -52,11 +52,10 @@ class Till:
         desk = self.desk
         if desk.state.closed:
             raise EpochOverError(till=desk.ports.journal.till, epoch=desk.ports.journal.epoch)
-        unconfirmed = False
+        confirmed = desk.ports.copies.confirm(desk.ports.journal.head)
+        unconfirmed = not confirmed and desk.state.identity is not None  # a journal that is new is no old copy
         if desk.state.identity is None:
             desk.write(opening)
-        else:
-            unconfirmed = not desk.ports.copies.confirm(desk.ports.journal.head)
         unclean = desk.state.runs > 0 and not desk.state.stopped
         prices = desk.ports.catalogue.version
         started = TillStarted(__version__, prices, desk.ports.installation, unclean, unconfirmed)

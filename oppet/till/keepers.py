@@ -77,8 +77,11 @@ class Keepers:
         self.alarms: list[tuple[int, OppetError]] = []  # when, and what; the latest last
         self._learn()
 
-    def begin(self, older: Sequence[Source] = ()) -> None:
-        """Start sending this epoch's history, and what older epochs have not got rid of."""
+    def begin(self, older: Sequence[Source] = (), *, direct: bool = False) -> None:
+        """Start sending this epoch's history, and what older epochs have not got rid of.
+
+        With `direct` HQ is sent everything too, whether the store node relays or not.
+        """
         folder = self._papers.parent
         infos = infos_of(self._enrolled)
         nodes: list[Uploader] = []
@@ -92,7 +95,7 @@ class Keepers:
                 self,
                 linger_ms=LINGER_MS,
                 remember=folder / f"kept-{info.name}.json",
-                lazy=relayed if info.place == "hq" else None,
+                lazy=relayed if info.place == "hq" and not direct else None,
                 on_away=self._away,
                 clock=self._clock,
             )
@@ -101,6 +104,19 @@ class Keepers:
             self._ups.append(up)
             for source in (self._source, *older):
                 up.add(source)
+
+    def flush(self, wait_ms: int) -> None:
+        """Wait a little for what was written last to reach whoever answers; the rest goes at the next start."""
+        head, till, epoch = self._source.head, self._source.till, self._source.epoch
+        deadline = self._clock.counter() + wait_ms
+        for up in self._ups:
+            up.nudge(till, epoch)
+        with self._changed:
+            while (left := deadline - self._clock.counter()) > 0:
+                here = [kept for up in self._ups if (kept := up.kept(till, epoch)) is not None]
+                if not here or max(here) >= head.seq:
+                    return
+                self._changed.wait(left / 1000)
 
     def close(self) -> None:
         """End the threads; twice does no harm."""
@@ -205,10 +221,19 @@ class Keepers:
         acks = [(up.info, up.ack(till, epoch)) for up in self._ups]
         return [Holding(info.name, info.place, ack.seq) for info, ack in acks if ack is not None and not ack.branch]
 
+    def wait(self, ms: int) -> None:
+        """Until a keeper has said something, at most so long."""
+        with self._changed:
+            self._changed.wait(ms / 1000)
+
     def retry(self) -> None:
         """Ask every keeper now, whatever its pause."""
         for up in self._ups:
             up.retry()
+
+    def node_away(self) -> bool:
+        """Whether the store node is known not to answer now."""
+        return any(up.info.place == "store" and up.away() for up in self._ups)
 
     def store_node(self) -> KeeperInfo | None:
         """The keeper that also rules between the store's tills."""

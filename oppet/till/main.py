@@ -1,16 +1,17 @@
 """Wiring: settings to drivers, once. `oppet till run` and what the demo, tests and benchmarks start from.
 
-Nothing opens on import. The journal of the newest epoch in the folder is used; the first run makes the key and epoch 1.
+Nothing opens on import. The newest epoch in the folder is used; the first run makes the key and epoch 1. A till with papers
+(`epochs.py`) has keepers and neighbours; one without works alone.
 """
 
 from __future__ import annotations
 
 import gc
-import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from oppet import __version__
-from oppet.base.errors import UnavailableError
+from oppet.base.errors import OppetError, UnavailableError
 from oppet.base.signing import Signer, Verifier
 from oppet.drivers import files, serving
 from oppet.drivers.clock import SystemClock
@@ -18,8 +19,10 @@ from oppet.drivers.control_unit_skattedosan import SkattedosanUnit
 from oppet.drivers.control_unit_xccsp import XccspUnit
 from oppet.drivers.journal_file import JournalFile
 from oppet.drivers.keys import load_key, make_key
+from oppet.drivers.neighbours import LaneNeighbours
 from oppet.drivers.pins import ArgonPins
 from oppet.drivers.printer import FilePrinter, NetworkPrinter, ScreenPrinter, SerialPrinter
+from oppet.drivers.upload import JournalSource
 from oppet.drivers.words import sayer
 from oppet.fiscal.unit import ControlUnit
 from oppet.goods.assortment import merge
@@ -31,23 +34,29 @@ from oppet.register.errors import SettingsError
 from oppet.register.ports import Ports
 from oppet.register.till import Till
 from oppet.sale.staff import StaffList, read_staff
+from oppet.sync.enrolment import Enrolled
+from oppet.till.epochs import EpochFiles, epochs_in, newest
+from oppet.till.keepers import Keepers
 from oppet.till.settings import PrinterSettings, Settings, UnitSettings, read_settings
 from oppet.till.web import create_app
 
 __all__ = ["Opened", "catalogue_of", "open_till", "run", "serve"]
 
 MODEL = "Öppet SE"
-_JOURNAL = re.compile(r"epoch-(\d{4})\.journal")
+FLUSH_MS = 500  # what a till that ends waits for its last entries to reach a keeper
 
 
 class Opened:
     """A till with everything behind it, and what must be closed after it."""
 
-    def __init__(self, settings: Settings, till: Till, staff: StaffList, journal: JournalFile) -> None:
+    def __init__(
+        self, settings: Settings, till: Till, staff: StaffList, journals: Sequence[JournalFile], links: Links | None
+    ) -> None:
         self.settings = settings
         self.till = till
         self.staff = staff
-        self._journal = journal
+        self.links = links
+        self._journals = journals
 
     def close(self) -> None:
         """End the run in order. A disk that fails at the very end only costs the next start its quickness."""
@@ -58,7 +67,24 @@ class Opened:
         finally:
             for unit in self.till.desk.ports.units:
                 unit.close()
-            self._journal.close()
+            if self.links is not None:
+                self.links.close(FLUSH_MS)
+            for journal in self._journals:
+                journal.close()
+
+
+class Links:
+    """What ties an enrolled till to others: its keepers, and the store's other tills by way of the node."""
+
+    def __init__(self, keepers: Keepers, neighbours: LaneNeighbours | None) -> None:
+        self.keepers = keepers
+        self.neighbours = neighbours
+
+    def close(self, flush_ms: int = 0) -> None:
+        self.keepers.flush(flush_ms)
+        self.keepers.close()
+        if self.neighbours is not None:
+            self.neighbours.close()
 
 
 def catalogue_of(base: Path, names: tuple[str, ...]) -> Catalogue:
@@ -78,16 +104,21 @@ def open_till(path: Path) -> Opened:
     folder.mkdir(parents=True, exist_ok=True)
     catalogue = catalogue_of(base, settings.assortment)
     staff = StaffList(read_staff(files.read(base / settings.staff, 1 << 20), settings.staff), ArgonPins())
-    epoch = max((int(m[1]) for f in folder.iterdir() if (m := _JOURNAL.fullmatch(f.name))), default=0)
-    epoch = max(epoch, 1)
-    key, place = folder / f"epoch-{epoch:04d}.key", folder / f"epoch-{epoch:04d}.journal"
+    place = newest(folder)
+    key = place.key
     # The journal is made before its key: where there is a key there was a journal, and a lost one never begins again.
-    journal = JournalFile.open(place) if key.exists() else JournalFile.open_or_create(place, settings.till, epoch)
+    journal = (
+        JournalFile.open(place.journal)
+        if key.exists()
+        else JournalFile.open_or_create(place.journal, settings.till, place.epoch)
+    )
+    journals = [journal]
     try:
         signer = load_key(key) if key.exists() or journal.head.seq else make_key(key)
-        return _assembled(settings, base, key, catalogue, staff, journal, signer)
+        return _assembled(settings, base, place, catalogue, staff, journals, signer)
     except BaseException:
-        journal.close()
+        for opened in journals:
+            opened.close()
         raise
 
 
@@ -120,12 +151,13 @@ def run(settings: Path) -> int:
 def _assembled(
     settings: Settings,
     base: Path,
-    key: Path,
+    place: EpochFiles,
     catalogue: Catalogue,
     staff: StaffList,
-    journal: JournalFile,
+    journals: list[JournalFile],
     signer: Signer,
 ) -> Opened:
+    journal, key = journals[0], place.key
     units = [_unit(unit, base) for unit in settings.units]
     paths = [_path(printer, base, key.parent) for printer in settings.printers]
     if settings.rules.electronic:
@@ -161,11 +193,60 @@ def _assembled(
             raise SettingsError(file="settings", reason=reason)
     elif journal.till != settings.till:
         raise SettingsError(file="settings", reason=f"the journal belongs to till {journal.till}")
-    till.start(opening)
+    links = _linked(settings, place, till, journals, signer)
+    try:
+        till.start(opening)
+    except BaseException:
+        if links is not None:
+            links.close()
+        raise
     gc.collect()
     gc.set_threshold(50_000, 20, 100)
     gc.freeze()  # a hundred thousand articles live as long as the till: no need to look through them between two scans
-    return Opened(settings, till, staff, journal)
+    return Opened(settings, till, staff, journals, links)
+
+
+def _linked(
+    settings: Settings, place: EpochFiles, till: Till, journals: list[JournalFile], signer: Signer
+) -> Links | None:
+    """Tie an enrolled till to its keepers and neighbours; None for one that works alone. Raises SettingsError."""
+    enrolled = place.enrolled()
+    if enrolled is None:
+        return None
+    _check_papers(settings, place, enrolled)
+    ports, journal, clock = till.desk.ports, journals[0], SystemClock()
+    source = JournalSource(journal, signer, lambda: till.desk.time.believed(clock.counter()))
+    keepers = Keepers(source, enrolled, place.papers, ports.others, clock)
+    if (refusal := keepers.refusal()) is not None:
+        raise refusal
+    ports.copies = keepers
+    older = [_older(known, journals, clock) for known in epochs_in(place.journal.parent) if known.epoch < place.epoch]
+    keepers.begin([known for known in older if known is not None])
+    node = keepers.store_node()
+    neighbours = None
+    if node is not None:
+        neighbours = LaneNeighbours(node, journal.till, journal.epoch, signer, away=keepers.node_away)
+        ports.neighbours = neighbours
+    return Links(keepers, neighbours)
+
+
+def _check_papers(settings: Settings, place: EpochFiles, enrolled: Enrolled) -> None:
+    said = (enrolled.till, enrolled.store, enrolled.epoch)
+    if said != (settings.till, settings.store, place.epoch):
+        reason = f"the papers are of till {enrolled.till}, store {enrolled.store}, epoch {enrolled.epoch}"
+        raise SettingsError(file="settings", reason=reason)
+
+
+def _older(place: EpochFiles, journals: list[JournalFile], clock: SystemClock) -> JournalSource | None:
+    """An epoch that is over goes on being sent until it is kept; one that cannot be read is left as it is."""
+    if not (place.key.exists() and place.journal.exists() and place.papers.exists()):
+        return None
+    try:
+        journal = JournalFile.open(place.journal)
+        journals.append(journal)
+        return JournalSource(journal, load_key(place.key), clock.now)
+    except OppetError:
+        return None
 
 
 def _verifier(ports: Ports, till: str, epoch: int) -> Verifier | None:
