@@ -24,8 +24,10 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "scan-page": ("oppet.bench.scan_page", {}),
     "sale": ("oppet.bench.sale", {}),
     "start": ("oppet.bench.start", {}),
+    "ingest": ("oppet.bench.ingest", {}),
     "verify": ("oppet.bench.verify", {}),
     "verify-year": ("oppet.bench.verify", {"sales": 250_000}),
+    "completeness": ("oppet.bench.completeness", {}),
 }
 
 
@@ -34,7 +36,7 @@ class NoSuchBenchError(RefusedError):
 
 
 def bench(name: str, *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
-    """Measure: scan, scan-page, sale, start, verify or verify-year; ceilings are taken in the same run.
+    """Measure: scan, scan-page, sale, start, verify, verify-year or completeness; ceilings are taken in the same run.
 
     Parameters
     ----------
