@@ -47,7 +47,7 @@ def directory_of(enrolled: Enrolled) -> Directory:
     for paper in enrolled.papers:
         try:
             directory.add(paper)
-        except UntrustedError as error:
+        except OppetError as error:
             LOG.warning("%s", error)
     return directory
 
@@ -256,6 +256,8 @@ class Keepers:
                     new |= self._directory.add(paper)
                 except UntrustedError as error:
                     self._noted(error)
+                except OppetError as error:
+                    LOG.warning("%s", error)
             if not new:
                 return
             kept = msgspec.structs.replace(self._enrolled, papers=tuple(self._directory.papers()))
