@@ -30,7 +30,7 @@ ALARMS: dict[str, tuple[str, str]] = {
     ),
     "PackedBombError": (
         N_("A batch made to fill the disk"),
-        N_("Somebody tried to overwhelm the back room. Nothing of it was kept. Call operations."),
+        N_("Somebody tried to overwhelm the store node. Nothing of it was kept. Call operations."),
     ),
     "BadCertificateError": (
         N_("A certificate that nobody we believe signed"),
@@ -61,7 +61,7 @@ ALARMS: dict[str, tuple[str, str]] = {
         N_("The copy was set aside and the till sends it again. Have the disk looked at."),
     ),
     "audit_journal_lost": (
-        N_("The back room’s own journal was lost"),
+        N_("The store node’s own journal was lost"),
         N_("A new one has begun; the old file is left as it is, as evidence. Call operations."),
     ),
 }
