@@ -1,0 +1,245 @@
+"""A checkout in the simulated chain: the real register on a simulated machine, with its keepers and its neighbours.
+
+Does what `till/main.py` does around a register: boots it, enrols a new epoch where a keeper shows that the disk is an
+old copy, forked or revoked, brings its journals to every keeper, and waits for the second copy.
+"""
+
+from __future__ import annotations
+
+from oppet.base.clock import utc_text
+from oppet.base.errors import OppetError, UnavailableError
+from oppet.journal.entry import Head
+from oppet.journal.kinds import EpochOpened, Original, Receipt
+from oppet.paper.sheet import Paper as Sheet
+from oppet.register.desk import Rules
+from oppet.register.errors import NoReceiptError
+from oppet.register.ports import Alone, Ports
+from oppet.register.till import Till
+from oppet.sim.devices import SimPrinter, SimUnit
+from oppet.sim.disks import OwnSource, SimJournal
+from oppet.sim.keepers import Chain, KeeperRole, Machine, post
+from oppet.sim.network import BUDGET_MS
+from oppet.sync.certificates import TillCertificate, make_paper
+from oppet.sync.copies import Holding
+from oppet.sync.errors import EpochRevokedError, ForkedError, OldImageError
+from oppet.sync.messages import Paper
+from oppet.sync.sender import Sender
+
+__all__ = ["TillMachine"]
+
+RULES = Rules(disk_least_mb=200, views_every=100)
+PAST_MS = 60_000
+
+
+class TillMachine(Machine):
+    """One checkout. `till` is its name in the chain; a clone's machine has another name and the same till."""
+
+    def __init__(self, world: Chain, name: str, store: str, till: str) -> None:
+        super().__init__(world, name, store)
+        self.till = till
+        self.installation = name
+        self.epoch = 0
+        self.units = [SimUnit(f"U{till}{place}", world.laws.wrong, world.count) for place in "AB"]
+        self.printer = SimPrinter("printer", self._out, world.count)
+        self.register: Till | None = None
+        self.journal: SimJournal | None = None
+        self.senders: dict[tuple[str, int], Sender] = {}
+        self.refusal: OppetError | None = None
+        self.role = KeeperRole(self, name, "till", world.key(f"keeper {name}"))
+        self._past_at = 0
+
+    # --- power on
+
+    def boot(self) -> None:
+        """Start as after a power cut. What a keeper forbids is answered by enrolling anew."""
+        super().boot()
+        self.senders, self.refusal, self.register = {}, None, None
+        epochs = [epoch for till, epoch in self.disk.journals if till == self.till]
+        if not epochs:
+            self._enrol()
+        else:
+            self.epoch = max(epochs)
+        for _ in range(3):
+            register = self._assemble()
+            try:
+                register.start(self._opening())
+            except (OldImageError, ForkedError, EpochRevokedError) as why:
+                self.world.cover("boot", type(why).__name__)
+                self.world.laws.doubtful.add((self.till, self.epoch))
+                self._enrol()
+                continue
+            except UnavailableError:  # its disk: somebody tries again in a moment
+                self.world.cover("boot", "the disk refuses")
+                self.down(5_000)
+                return
+            self.world.cover("boot", "started")
+            return
+        self.world.laws.wrong("6", f"{self.name} does not start with a new epoch either")
+
+    def down(self, after_ms: int) -> None:
+        super().down(after_ms)
+        self.register = None
+
+    def _assemble(self) -> Till:
+        signer = self.world.till_key(self.till, self.epoch)
+        self.journal = SimJournal(self.disk, self.till, self.epoch)
+        self.refusal = None
+        ports = Ports(
+            self.journal, signer, self, self.units, [self.printer], self.world.catalogue, self.installation,
+            copies=SimCopies(self), neighbours=self.world.neighbours(self),
+        )  # fmt: skip
+        self.register = Till(ports, RULES, str, _code, self._find)
+        return self.register
+
+    def _opening(self) -> EpochOpened:
+        return EpochOpened(
+            store=self.store,
+            company="Nära ekonomisk förening",
+            org_no="5566778899",
+            address="Storgatan 1, 652 24 Karlstad",
+            register=f"{self.till}-{self.epoch}",
+            manufacturing_no=f"OPPET-{self.till}",
+            model="Öppet SE",
+            software="sim",
+            public_key=self.world.till_key(self.till, self.epoch).public.hex(),
+            units=tuple(unit.unit for unit in self.units),
+            installation=self.installation,
+        )
+
+    def _enrol(self) -> None:
+        """The manager certifies a new epoch for this machine; HQ or a surviving till countersigns where one answers."""
+        world = self.world
+        self.epoch = world.next_epoch(self.till)
+        key = world.till_key(self.till, self.epoch)
+        register = f"{self.till}-{self.epoch}"
+        certificate = TillCertificate(
+            self.till, self.epoch, self.store, register, key.public.hex(), utc_text(world.now)
+        )
+        paper = make_paper(certificate, world.managers[self.store], *world.witness(self))
+        assert self.role is not None
+        self.role.introduce([world.store_papers[self.store], paper])
+        world.issued.add((self.till, self.epoch))
+        for unit in self.units:
+            unit.plan.clear()
+
+    def disk_trouble(self) -> bool:
+        """Whether this disk has failed lately: a refusal it explains."""
+        return self.disk.troubled
+
+    def refuse_old(self, keeper: str, ours: int) -> None:
+        """A keeper has shown that this disk is an old copy."""
+        facts = {"till": self.till, "epoch": self.epoch}
+        self.refusal = OldImageError(**facts, keeper=keeper, theirs=ours + 1, ours=ours)
+
+    # --- paper
+
+    def _out(self, paper: Sheet) -> None:
+        assert self.journal is not None
+        self.world.laws.printed(self.journal.log, paper)
+
+    def _find(self, code: str) -> tuple[Original, Receipt | None]:
+        till, epoch, number = code.split("/")
+        receipt = self.world.papers.get((till, int(epoch), int(number)))
+        if receipt is None:
+            raise NoReceiptError(number=int(number))
+        return Original(till, int(epoch), int(number)), receipt
+
+    # --- keepers
+
+    def sender(self, target: Machine, epoch: int) -> Sender:
+        """The sender that brings one of this machine's journals to one keeper."""
+        found = self.senders.get((target.name, epoch))
+        if found is None:
+            signer = self.world.till_key(self.till, epoch)
+            source = OwnSource(self.disk, self.till, epoch, signer, self.now)
+            assert target.role is not None
+            found = self.senders[target.name, epoch] = Sender(source, target.name, target.role.signer.public)
+        return found
+
+    def bring(self, target: Machine, epoch: int, most: int) -> bool:
+        """Send a keeper what it lacks of one journal, and take note of the papers that come down."""
+        assert self.role is not None
+        came: list[Paper] = []
+        papers = self.role.directory.papers_of(self.till, epoch)
+        answered = post(self.world, self, self.sender(target, epoch), target, papers, most, papers_came=came)
+        if came:
+            self.role.introduce(came)
+        if epoch == self.epoch:
+            self._look(target, epoch)
+        return answered
+
+    def _look(self, target: Machine, epoch: int) -> None:
+        """Whether a keeper has shown that this epoch is over (K18)."""
+        assert self.role is not None
+        standing = self.role.directory.standing(self.till, epoch)
+        facts = {"till": self.till, "epoch": epoch}
+        ack = self.sender(target, epoch).ack
+        if standing is not None and standing.revoked:
+            self.refusal = EpochRevokedError(**facts, reason=standing.revoked)
+        elif ack is not None and ack.branch:
+            self.refusal = ForkedError(**facts, keeper=target.name)
+
+    def pump(self) -> None:
+        """What the background does: everything to everybody."""
+        world = self.world
+        for target in world.keepers_of(self):
+            self.bring(target, self.epoch, 2)
+        if world.now - self._past_at >= PAST_MS or world.settling:
+            self._past_at = world.now
+            for till, epoch in sorted(self.disk.journals):
+                if till == self.till and epoch != self.epoch:
+                    for target in (world.nodes[self.store], world.hq):
+                        self.bring(target, epoch, 2)
+        if self.role is not None and (world.now // 1_000 % 4 == 0 or world.settling):
+            self.role.send_on(2)
+
+    def holdings(self) -> list[Holding]:
+        """What keepers have said of the current journal."""
+        return [
+            Holding(target.name, target.role.place, sender.kept.seq)
+            for target in self.world.keepers_of(self)
+            if target.role is not None
+            and (sender := self.senders.get((target.name, self.epoch))) is not None
+            and sender.kept is not None
+        ]
+
+
+class SimCopies(Alone):
+    """The keepers, as the checkout needs them."""
+
+    def __init__(self, machine: TillMachine) -> None:
+        self._machine = machine
+
+    def second(self, head: Head) -> int:
+        machine, world = self._machine, self._machine.world
+        copies, took = 0, 0
+        for target in world.keepers_of(machine):
+            if target is world.hq:
+                continue
+            sender = machine.sender(target, machine.epoch)
+            if sender.failures:
+                continue  # a silent keeper waits for the background's probe
+            world.network.took_ms = BUDGET_MS
+            machine.bring(target, machine.epoch, 3)
+            spent = world.network.took_ms
+            took = max(took, min(spent, BUDGET_MS))
+            if spent <= BUDGET_MS and sender.kept is not None and sender.kept.seq >= head.seq:
+                copies += 1
+        world.pass_ms(took)
+        return copies
+
+    def confirm(self, head: Head) -> bool:  # noqa: ARG002 - a sender asks with the disk's own
+        machine = self._machine
+        answered = False
+        for target in machine.world.keepers_of(machine):
+            answered = machine.bring(target, machine.epoch, 3) or answered
+            if machine.refusal is not None:
+                raise machine.refusal
+        return answered
+
+    def refusal(self) -> OppetError | None:
+        return self._machine.refusal
+
+
+def _code(receipt: Receipt, seq: int, time: str, *, electronic: bool) -> str:  # noqa: ARG001 - the port's words
+    return ""
