@@ -26,6 +26,8 @@ __all__ = [
     "copy_bytes",
     "copy_statement",
     "hour_of",
+    "insert_lists",
+    "insert_statement",
     "safe_text",
 ]
 
@@ -34,23 +36,33 @@ LOST_DAY: Final = "1970-01-01"  # of an entry whose time is none
 LOST_HOUR: Final = "1970-01-01T00:00:00.000Z"
 LONGEST_TEXT = 200
 
-# Behind store_id and stream_id.
-COLUMNS: Final[dict[str, tuple[str, ...]]] = {
-    "receipt": (
-        "day", "seq", "number", "time", "kind", "cashier", "lines", "total_ore", "vat_ore", "rounding_ore", "saved_ore",
-        "original_till", "original_epoch", "original_number",
-    ),
-    "line": (
-        "day", "seq", "line", "article", "article_group", "quantity_milli", "unit", "amount_ore", "net_ore", "vat_rate",
-        "vat_ore", "original_line",
-    ),
-    "tender": ("day", "seq", "tender", "means", "amount_ore"),
-    "z_report": (
-        "day", "seq", "number", "time", "receipts", "returns", "total_ore", "sales_ore", "returns_ore", "vat_ore",
-        "rounding_ore", "cash_difference_ore", "grand_net_ore", "first_seq", "last_seq",
-    ),
-    "till_case": ("day", "seq", "time", "event", "number", "about", "sale", "amount_ore"),
-    "quarantine": ("day", "seq", "n", "time", "kind", "place", "reason", "detail", "counted", "total_ore"),
+# Behind store_id and stream_id: name and type.
+COLUMNS: Final[dict[str, dict[str, str]]] = {
+    "receipt": {
+        "day": "date", "seq": "bigint", "number": "bigint", "time": "timestamptz", "kind": "text", "cashier": "integer",
+        "lines": "integer", "total_ore": "bigint", "vat_ore": "bigint", "rounding_ore": "bigint", "saved_ore": "bigint",
+        "original_till": "text", "original_epoch": "integer", "original_number": "bigint",
+    },
+    "line": {
+        "day": "date", "seq": "bigint", "line": "integer", "article": "text", "article_group": "text",
+        "quantity_milli": "bigint", "unit": "text", "amount_ore": "bigint", "net_ore": "bigint", "vat_rate": "integer",
+        "vat_ore": "bigint", "original_line": "integer",
+    },
+    "tender": {"day": "date", "seq": "bigint", "tender": "integer", "means": "text", "amount_ore": "bigint"},
+    "z_report": {
+        "day": "date", "seq": "bigint", "number": "bigint", "time": "timestamptz", "receipts": "integer",
+        "returns": "integer", "total_ore": "bigint", "sales_ore": "bigint", "returns_ore": "bigint", "vat_ore": "bigint",
+        "rounding_ore": "bigint", "cash_difference_ore": "bigint", "grand_net_ore": "bigint", "first_seq": "bigint",
+        "last_seq": "bigint",
+    },
+    "till_case": {
+        "day": "date", "seq": "bigint", "time": "timestamptz", "event": "text", "number": "bigint", "about": "text",
+        "sale": "bigint", "amount_ore": "bigint",
+    },
+    "quarantine": {
+        "day": "date", "seq": "bigint", "n": "integer", "time": "timestamptz", "kind": "text", "place": "text",
+        "reason": "text", "detail": "text", "counted": "text", "total_ore": "bigint",
+    },
 }  # fmt: skip
 
 _TIME = re.compile(r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z").fullmatch
@@ -145,3 +157,31 @@ def copy_bytes(table: str, store: str, stream_id: int, rows: Sequence[tuple[obje
     """The rows as COPY reads them. `store` is a Name: letters, digits, hyphens."""
     template = f"{store}\t{stream_id}" + "\t%s" * len(COLUMNS[table]) + "\n"
     return "".join([template % row for row in rows]).encode()
+
+
+def insert_statement(table: str) -> str:
+    """The same rows as one statement: for a few of them, because it can wait in line with others and COPY cannot."""
+    columns = COLUMNS[table]
+    lists = ", ".join(f"%({name})s::{kind}[]" for name, kind in columns.items())
+    names = ", ".join(columns)
+    return (
+        f"INSERT INTO {table} (store_id, stream_id, {names}) "  # noqa: S608 - names of ours
+        f"SELECT %(store)s, %(stream_id)s, * FROM unnest({lists})"
+    )
+
+
+def insert_lists(table: str, rows: Sequence[tuple[object, ...]]) -> dict[str, str]:
+    """The rows' columns as PostgreSQL writes arrays."""
+    found = {}
+    for (name, kind), column in zip(COLUMNS[table].items(), zip(*rows, strict=True), strict=True):
+        texts = [_quoted(str(value)) for value in column] if kind == "text" else map(str, column)
+        found[name] = "{" + ",".join(texts).replace(NULL, "NULL") + "}"
+    return found
+
+
+def _quoted(text: str) -> str:
+    """One text of an array; it holds no backslash (`safe_text`)."""
+    if text == NULL:
+        return text
+    escaped = text.replace('"', '\\"')
+    return f'"{escaped}"'

@@ -20,7 +20,19 @@ import zstandard
 from psycopg.rows import TupleRow
 
 from oppet.base.clock import Clock, utc_text
-from oppet.drivers.hq_rows import COLUMNS, LOST_DAY, NULL, Rows, See, copy_bytes, copy_statement, hour_of, safe_text
+from oppet.drivers.hq_rows import (
+    COLUMNS,
+    LOST_DAY,
+    NULL,
+    Rows,
+    See,
+    copy_bytes,
+    copy_statement,
+    hour_of,
+    insert_lists,
+    insert_statement,
+    safe_text,
+)
 from oppet.drivers.hq_schema import DatabaseAwayError
 from oppet.drivers.journal_sqlite import statements
 from oppet.journal.entry import NOTHING, Head
@@ -33,6 +45,8 @@ __all__ = ["PgShelf", "chunk_entries", "stream_id_of"]
 _OPTIONS = "-c synchronous_commit=on -c lock_timeout=15s -c statement_timeout=120s -c timezone=UTC -c jit=off"
 _sql = statements("hq_shelf")
 _copies = {table: copy_statement(table) for table in COLUMNS}
+_inserts = {table: insert_statement(table) for table in COLUMNS}
+FEW = 300  # lines of receipts in one piece: up to here waiting for COPY's answers costs more than COPY saves
 _Connection = psycopg.Connection[TupleRow]
 
 
@@ -190,6 +204,7 @@ class _Held:
 
     def write(self, see: See, failed: str = "") -> None:
         """Everything gathered, in the transaction that holds the lock; durable when this returns."""
+        pieces = []
         for branch, base, believed in self._new:
             if branch not in self._ids:
                 self._begin(branch, base)
@@ -197,28 +212,37 @@ class _Held:
             if failed:
                 rows.quarantine.append(_unseen(believed, failed))
             self._numbers[branch] = rows.last_number
-            self._add(branch, believed, rows)
+            pieces.append((branch, believed, rows))
+            if len(rows.line) > FEW:
+                self._copy(branch, rows)
         with self._connection.pipeline():
+            for branch, believed, rows in pieces:
+                self._add(branch, believed, rows)
             if self._as_of is not None:
                 self._connection.execute(_sql["heard"], self._of(self._spoken_of()) | _as_of(self._as_of))
             if not self._stands:
                 self._connection.execute(_sql["stand"], self._names)
             self._connection.commit()
 
-    def _add(self, branch: str, believed: Believed, rows: Rows) -> None:
-        connection, names = self._connection, self._of(branch)
-        stream_id = self._ids[branch]
-        with connection.pipeline():
-            connection.execute(_sql["add_chunk"], names | _chunk(believed))
-            connection.execute(_sql["move_head"], names | _moved(believed, rows.last_number))
-            for word, sums in (("add_hour_sale", rows.hour_sale), ("add_hour_group", rows.hour_group)):
-                if sums:
-                    connection.execute(_sql[word], names | {"rows": msgspec.json.encode(list(sums.values())).decode()})
-        with connection.cursor() as cursor:
+    def _copy(self, branch: str, rows: Rows) -> None:
+        with self._connection.cursor() as cursor:
             for table, statement in _copies.items():
                 if more := getattr(rows, table):
                     with cursor.copy(statement) as copy:
-                        copy.write(copy_bytes(table, self._standing.store, stream_id, more))
+                        copy.write(copy_bytes(table, self._standing.store, self._ids[branch], more))
+
+    def _add(self, branch: str, believed: Believed, rows: Rows) -> None:
+        """The rest, in line one behind the other: nothing is waited for but the commit."""
+        execute, names = self._connection.execute, self._of(branch)
+        execute(_sql["add_chunk"], names | _chunk(believed))
+        execute(_sql["move_head"], names | _moved(believed, rows.last_number))
+        for word, sums in (("add_hour_sale", rows.hour_sale), ("add_hour_group", rows.hour_group)):
+            if sums:
+                execute(_sql[word], names | {"rows": msgspec.json.encode(list(sums.values())).decode()})
+        if len(rows.line) <= FEW:
+            for table, statement in _inserts.items():
+                if more := getattr(rows, table):
+                    execute(statement, names | insert_lists(table, more))
 
     def again(self) -> None:
         """The views could not be written: take the lock once more. Raises DatabaseAwayError when somebody came first."""
