@@ -119,6 +119,8 @@ def test_t9_every_setting_and_every_change_of_one_is_in_the_journal(tmp_path: Pa
         "electronic": "True",
         "limits.abandon_ore": "50000",
         "limits.discount_percent": "10",
+        "limits.lone_day_ore": "200000",
+        "limits.lone_return_ore": "50000",
         "limits.void_ore": "20000",
         "receipt_paths": "printer",
         "units": "FAKE0001",

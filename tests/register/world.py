@@ -24,7 +24,7 @@ from oppet.paper.paths import PathKind, PathState, PrinterAwayError
 from oppet.paper.sheet import Paper
 from oppet.register.desk import Rules
 from oppet.register.errors import NoReceiptError
-from oppet.register.ports import Ports
+from oppet.register.ports import Alone, Copies, Neighbours, Ports
 from oppet.register.till import Till
 from oppet.sale.rights import Staff
 
@@ -161,6 +161,8 @@ class World:
     epoch: int = 1
     org_no: str = "5566778899"
     vfs: str | None = None
+    copies: Copies = field(default_factory=Alone)
+    neighbours: Neighbours = field(default_factory=Alone)
     journal: JournalFile | None = None
 
     @property
@@ -179,7 +181,17 @@ class World:
 
     def ports(self) -> Ports:
         assert self.journal is not None
-        return Ports(self.journal, Signer(SECRET), self.clock, self.units, self.paths, self.catalogue, "here")
+        return Ports(
+            self.journal,
+            Signer(SECRET),
+            self.clock,
+            self.units,
+            self.paths,
+            self.catalogue,
+            "here",
+            copies=self.copies,
+            neighbours=self.neighbours,
+        )
 
     def opening(self) -> EpochOpened:
         return EpochOpened(

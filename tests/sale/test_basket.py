@@ -22,6 +22,7 @@ from oppet.journal.kinds import (
     RegistrationRefused,
     RegistrationSent,
     SaleAbandoned,
+    SaleMoved,
     SaleOpened,
     SaleParked,
     SaleResumed,
@@ -33,11 +34,21 @@ from oppet.sale.basket import NEXT, Basket, allow, apply
 from oppet.sale.errors import BasketStateError
 from tests.sale.baskets import TIME, a_basket, a_discount, a_line
 
-STATES = ("open", "parked", "being paid", "being registered", "done", "abandoned", "at an unknown code")
-OPEN, PARKED, PAYING, REGISTERING, DONE, ABANDONED, UNKNOWN = STATES
+STATES = (
+    "open",
+    "parked",
+    "being paid",
+    "being registered",
+    "done",
+    "abandoned",
+    "moved to another till",
+    "at an unknown code",
+)
+OPEN, PARKED, PAYING, REGISTERING, DONE, ABANDONED, MOVED, UNKNOWN = STATES
 KINDS = (
     LineAdded, LineChanged, LineVoided, DiscountGiven, DiscountWithdrawn, MemberShown, AgeChecked, SaleParked, SaleResumed,
-    SaleAbandoned, TenderTaken, TenderReversed, RegistrationSent, RegistrationRefused, RegistrationGivenUp, Receipt, CodeUnknown,
+    SaleAbandoned, SaleMoved, TenderTaken, TenderReversed, RegistrationSent, RegistrationRefused, RegistrationGivenUp, Receipt,
+    CodeUnknown,
 )  # fmt: skip
 # The whole table again, by hand: what leads from one state to another, and nothing else does.
 ALLOWED = {
@@ -49,7 +60,7 @@ ALLOWED = {
         SaleAbandoned: ABANDONED,
         TenderTaken: PAYING,
     },
-    PARKED: {SaleResumed: OPEN, SaleAbandoned: ABANDONED},
+    PARKED: {SaleResumed: OPEN, SaleAbandoned: ABANDONED, SaleMoved: MOVED},
     PAYING: {TenderTaken: PAYING, TenderReversed: PAYING, SaleAbandoned: ABANDONED, RegistrationSent: REGISTERING},
     REGISTERING: {
         RegistrationSent: REGISTERING,
@@ -60,6 +71,7 @@ ALLOWED = {
     },
     DONE: {},
     ABANDONED: {},
+    MOVED: {},
     UNKNOWN: {},
 }
 PAIRS = [(state, kind) for state in STATES for kind in KINDS]
@@ -82,8 +94,8 @@ def test_s2_the_table_holds_nothing_else() -> None:
 
 
 def test_r07_nothing_ends_and_begins_again() -> None:
-    assert not any(state in (DONE, ABANDONED, UNKNOWN) for state, _ in NEXT)
-    forward = {OPEN: 0, PARKED: 0, PAYING: 1, REGISTERING: 2, DONE: 3, ABANDONED: 3, UNKNOWN: 3}
+    assert not any(state in (DONE, ABANDONED, MOVED, UNKNOWN) for state, _ in NEXT)
+    forward = {OPEN: 0, PARKED: 0, PAYING: 1, REGISTERING: 2, DONE: 3, ABANDONED: 3, MOVED: 3, UNKNOWN: 3}
     back = {(state, kind) for (state, kind), after in NEXT.items() if forward[after] < forward[state]}
     assert back == {(REGISTERING, RegistrationGivenUp)}, "only an explicit no of every unit lets a basket be paid again"
 
