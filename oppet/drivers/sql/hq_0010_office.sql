@@ -30,14 +30,11 @@ CREATE TABLE passkey (
 );
 CREATE INDEX passkey_who ON passkey (who);
 
-CREATE TABLE challenge (
-    -- Asked of a browser, answered once, by whichever process. Old ones are swept.
+CREATE TABLE spent_challenge (
+    -- What a passkey has answered: no answer opens twice. Challenges prove themselves and are not kept; old rows are swept.
     challenge bytea PRIMARY KEY,
-    purpose text NOT NULL,               -- sign_in | register
-    who integer NOT NULL DEFAULT 0,
-    made bigint NOT NULL
+    spent bigint NOT NULL
 );
-CREATE INDEX challenge_made ON challenge (made);
 
 CREATE TABLE session (
     digest text PRIMARY KEY,             -- of the secret, which is nowhere

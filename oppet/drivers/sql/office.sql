@@ -36,14 +36,10 @@ SELECT credential, who, public_key, sign_count, name, added, used, stopped FROM 
 UPDATE passkey SET sign_count = %s, used = %s WHERE credential = %s
 -- name: stop_passkey
 UPDATE passkey SET stopped = %s WHERE credential = %s AND who = %s AND stopped = ''
--- name: add_challenge
-INSERT INTO challenge(challenge, purpose, who, made) VALUES (%s, %s, %s, %s)
+-- name: spend_challenge
+INSERT INTO spent_challenge(challenge, spent) VALUES (%s, %s) ON CONFLICT DO NOTHING
 -- name: sweep_challenges
-DELETE FROM challenge WHERE made < %s
--- name: challenges
-SELECT count(*) FROM challenge
--- name: take_challenge
-DELETE FROM challenge WHERE challenge = %s AND purpose = %s RETURNING who, made
+DELETE FROM spent_challenge WHERE spent < %s
 -- name: add_session
 INSERT INTO session(digest, who, how, began, seen) VALUES (%s, %s, %s, %s, %s)
 -- name: session
