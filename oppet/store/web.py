@@ -124,7 +124,7 @@ Pages = NamedDependency[Manager]
 # --- in and out ---------------------------------------------------------------------------------------------------
 
 
-@get("/sign-in", opt=ANYONE, sync_to_thread=True)
+@get("/sign-in", opt=ANYONE, sync_to_thread=False)  # Litestar wraps a threaded handler twice where two share a path
 def door(request: Asked, manager: Pages) -> Response[str]:
     return manager.office.page(request, "store_door.html")
 

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from oppet.base.clock import utc_text
+from oppet.base.errors import clip
 from oppet.base.words import N_
-from oppet.store.web_views import Look
+from oppet.store.web_views import LONGEST_WHY, Look
 from oppet.sync.certificates import TillCertificate
 from oppet.sync.enrolment import MINUTES, TRIES, Invitation
 
@@ -46,7 +47,7 @@ def certified(look: Look) -> list[CertificateView]:
         standing = look.directory.standing(certificate.till, certificate.epoch)
         assert standing is not None, "a certificate that is listed is known"
         if standing.revoked:
-            kind, words, why = "off", say(N_("Revoked")), standing.revoked
+            kind, words, why = "off", say(N_("Revoked")), clip(standing.revoked, LONGEST_WHY)
         elif standing.provisional:
             kind, words = "warn", say(N_("Provisional"))
             why = say(

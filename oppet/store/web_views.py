@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from oppet.base.clock import local_day, local_minute, parse_utc, utc_text
+from oppet.base.errors import clip
 from oppet.base.money import round_half_up
 from oppet.base.words import N_
 from oppet.paper.sheet import Say
@@ -24,6 +25,7 @@ __all__ = ["Bar", "BasketView", "Chart", "Lane", "Look", "TillView", "ZView", "c
 SILENT_MS = 65_000  # three beats of an idle till without a word
 UPWARD_MS = 65_000
 OPENS, CLOSES = 8, 20  # hours that the picture always shows
+LONGEST_WHY = 160
 BAD = ("off", "late", "warn")
 
 
@@ -100,7 +102,7 @@ class Look:
         kind, words, why = self._state(history, day, standing, contact, rows)
         sums = hours_of([row[1] for row in rows], self.today)
         return TillView(
-            name, standing.register if standing else day.register, kind, words, why, history, day, standing, contact,
+            name, clip(standing.register) if standing else day.register, kind, words, why, history, day, standing, contact,
             0 if sold is None else 1 + max(sold.copies, 1) + above, above,
             sum(max(0, row[0].head.seq - max(row[0].base.seq, self.node.kept_above(row[0]))) for row in rows),
             Hour(sum(h.net_ore for h in sums), sum(h.sales for h in sums), sum(h.returns for h in sums)),
@@ -128,7 +130,7 @@ class Look:
         """From worst to best; the first that holds is what the till is."""
         say = self.say
         if standing is not None and standing.revoked:
-            return "off", say(N_("Revoked")), standing.revoked
+            return "off", say(N_("Revoked")), clip(standing.revoked, LONGEST_WHY)
         if history is None:
             return "open", say(N_("Certified, not started yet")), ""
         if any(row[0].branch and row[0].epoch == history.epoch for row in rows):
@@ -141,7 +143,9 @@ class Look:
             return "open", say(N_("Switched off since {time}")).format(time=self.clock(day.time)), ""
         if silent:
             since = self.clock(utc_text(contact.heard) if contact.heard else day.time)
-            why = contact.why or say(N_("it does not answer: it is switched off, or its cable is out"))
+            why = clip(contact.why, LONGEST_WHY) or say(
+                N_("it does not answer: it is switched off, or its cable is out")
+            )
             return "late", say(N_("No contact since {time}")).format(time=since), why
         return self._heard(day, contact)
 
@@ -149,7 +153,11 @@ class Look:
         say = self.say
         if contact.behind:
             words = say(N_("{count} entries behind since {time}"))
-            return "late", words.format(count=contact.behind, time=self.clock(contact.behind_since)), contact.why
+            return (
+                "late",
+                words.format(count=contact.behind, time=self.clock(contact.behind_since)),
+                clip(contact.why, LONGEST_WHY),
+            )
         if day.outage:
             words = say(N_("Reserve routine since {time}")).format(time=self.clock(day.outage))
             return "warn", words, say(N_("no control unit answers"))
@@ -227,14 +235,14 @@ class Lane:
 def lane(upward: Upward, look: Look) -> Lane:
     """What waits for HQ, since when and why."""
     say = look.say
-    silent = look.now - upward.heard > UPWARD_MS
+    silent, why = look.now - upward.heard > UPWARD_MS, clip(upward.why, LONGEST_WHY)
     if upward.waiting:
         words = say(N_("{count} entries wait for HQ since {time}"))
-        kind = "late" if silent or upward.why else "ok"
-        return Lane(kind, words.format(count=upward.waiting, time=look.clock(upward.since)), upward.why)
+        kind = "late" if silent or why else "ok"
+        return Lane(kind, words.format(count=upward.waiting, time=look.clock(upward.since)), why)
     if silent:
         since = look.clock(utc_text(upward.heard)) if upward.heard else look.clock(upward.since)
-        why = upward.why or say(N_("HQ does not answer"))
+        why = why or say(N_("HQ does not answer"))
         return Lane("late", say(N_("HQ has everything up to {time}")).format(time=since), why)
     return Lane("ok", say(N_("HQ has everything")), "")
 

@@ -11,7 +11,7 @@ import pytest
 from litestar.testing import TestClient
 
 from oppet.drivers.post import Post
-from oppet.journal.entry import NOTHING, Head, body_of
+from oppet.journal.entry import NOTHING, Head, body_of, parse
 from oppet.journal.kinds import (
     ActAsked,
     ActDone,
@@ -204,8 +204,9 @@ def test_k10_an_invitation_shows_its_code_while_it_lasts_and_is_written_down(bo:
     assert "S01-K9" in page
     assert bo.written(ActAsked) == [ActAsked(301, 0, "invite till", "S01-K9")]
     assert bo.written(ActDone) == [ActDone(301, "invite till", "S01-K9")]
+    made = bo.node.doors[0]
     for change, words in (({"used": True}, "Använd"), ({"tries": 5}, "Förbrukad"), ({"made": 0}, "För gammal")):
-        bo.node.doors = [msgspec.structs.replace(bo.node.doors[0], **change)]
+        bo.node.doors = [msgspec.structs.replace(made, **change)]
         page = bo.get("/new")
         assert "K7QM" not in page
         assert words in page
@@ -251,7 +252,7 @@ def test_o7_forms_beyond_their_bounds_change_nothing(bo: Window, fields: dict[st
 
 def test_r20_the_first_page_names_the_lagging_till_and_why(bo: Window) -> None:
     text = seen(bo.get("/"))
-    assert "1 av 2 kassor behöver ses till" in text
+    assert "Kassor att se till: 1 av 2" in text
     bo.node.kept = {key: kept for key, kept in bo.node.kept.items() if not key[2]}
     bo.node.rung = []
     text = seen(bo.get("/"))
@@ -288,11 +289,7 @@ def test_k8_provisional_sales_are_said_to_be(bo: Window) -> None:
 def test_r02_the_pages_sums_are_the_journals(bo: Window) -> None:
     receipts = []
     for _, entries in bo.node.kept.values():
-        receipts += [
-            body
-            for data in entries
-            if isinstance(body := body_of(msgspec.json.decode(data, type=_entry())), Receipt) and till
-        ]
+        receipts += [body for data in entries if isinstance(body := body_of(parse(data)), Receipt)]
     total = sum(receipt.total_ore for receipt in receipts)
     whole, rest = divmod(total, 100)
     assert f"{whole:,}".replace(",", " ") + f",{rest:02d} kr" in seen(bo.get("/")).replace("\N{NO-BREAK SPACE}", " ")
@@ -399,7 +396,7 @@ def test_w2_our_own_mistake_is_a_sentence(bo: Window, monkeypatch: pytest.Monkey
     answer = bo.client.get("/")
     assert answer.status_code == 500
     assert "secret detail" not in answer.text
-    assert "Ingenting skrivet" in answer.text or "gick fel" in answer.text
+    assert "message trouble" in answer.text
 
 
 @pytest.mark.parametrize("language", ["sv", "en"])
