@@ -25,7 +25,7 @@ from oppet.base.errors import OppetError, RefusedError, UnavailableError, Untrus
 from oppet.base.words import N_
 from oppet.sync.enrolment import ENROL_PATH, Enrolled, Request
 from oppet.sync.errors import BatchTooLargeError, TooFastError
-from oppet.sync.keeper import Alarm, Keeper
+from oppet.sync.keeper import Alarm
 from oppet.sync.lanes import LANE_PATH, Signed
 from oppet.sync.messages import (
     BATCH_PATH,
@@ -77,6 +77,14 @@ class WrongMethodError(RefusedError):
 
 class OwnMistakeError(UnavailableError):
     sentence = N_("This keeper made a mistake of its own; it is noted. Nothing of the request was kept.")
+
+
+class Taker(Protocol):
+    """A keeper, or what a place puts before one to notice who was heard."""
+
+    def take(self, batch: Batch) -> tuple[Answer, int]:
+        """The answer, and how many entries were new. Called in a thread."""
+        ...
 
 
 class Doors(Protocol):
@@ -144,7 +152,7 @@ STATUS: dict[type[OppetError], int] = {
 class KeeperApp:
     """The ASGI application. `close` when the server has stopped."""
 
-    def __init__(self, keeper: Keeper, doors: Doors, alarm: Alarm | None = None, limits: Limits | None = None) -> None:
+    def __init__(self, keeper: Taker, doors: Doors, alarm: Alarm | None = None, limits: Limits | None = None) -> None:
         self.counts = Counts()
         self._keeper = keeper
         self._doors = doors
