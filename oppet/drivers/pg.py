@@ -41,8 +41,9 @@ class Transaction:
 
 
 class Pool:
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, name: str = "oppet office", options: str = OPTIONS) -> None:
         self.dsn = dsn
+        self._name, self._options = name, options
         self._guard = threading.Lock()
         self._idle: list[psycopg.Connection[Row]] = []
         self._closed = False
@@ -76,7 +77,7 @@ class Pool:
         with self._guard:
             if self._idle:
                 return self._idle.pop()
-        return psycopg.connect(self.dsn, connect_timeout=5, application_name="oppet office", options=OPTIONS)
+        return psycopg.connect(self.dsn, connect_timeout=5, application_name=self._name, options=self._options)
 
     def _give(self, connection: psycopg.Connection[Row]) -> None:
         with self._guard:

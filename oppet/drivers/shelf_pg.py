@@ -8,9 +8,8 @@ went wrong is written beside them (R21). Keeps K1 and K4.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
@@ -35,6 +34,7 @@ from oppet.drivers.hq_rows import (
 )
 from oppet.drivers.hq_schema import DatabaseAwayError
 from oppet.drivers.journal_sqlite import statements
+from oppet.drivers.pg import Pool
 from oppet.journal.entry import NOTHING, Head
 from oppet.sync.certificates import Standing
 from oppet.sync.keeper import Believed, Branch
@@ -64,34 +64,26 @@ class PgShelf:
     """A `sync.keeper.Shelf`. Threads and processes may share a database; each call holds one connection."""
 
     def __init__(self, dsn: str, see: See, clock: Clock) -> None:
-        self._dsn = dsn
         self._see = see
         self._clock = clock
-        self._guard = threading.Lock()
-        self._idle: list[_Connection] = []
-        self._closed = False
+        self._pool = Pool(dsn, "oppet ingest", _OPTIONS)
 
     @contextmanager
     def stream(self, standing: Standing) -> Iterator[_Held]:
         """Hold one epoch's histories; what was put in is durable when the block has ended. Raises DatabaseAwayError."""
-        with self._connection() as connection:
-            held = _Held(connection, standing, self._clock.now())
+        with self._pool.transaction() as transaction:
+            held = _Held(transaction.connection, standing, self._clock.now())
             held.lock()
             yield held
             self._finish(held)
 
     def stand(self, standing: Standing) -> None:
         """An epoch was countersigned or revoked: say so beside what it sold."""
-        with self._connection() as connection:
-            connection.execute(_sql["stand"], _standing(standing))
-            connection.commit()
+        with self._pool.transaction() as transaction:
+            transaction.connection.execute(_sql["stand"], _standing(standing))
 
     def close(self) -> None:
-        with self._guard:
-            self._closed = True
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        self._pool.close()
 
     def _finish(self, held: _Held) -> None:
         try:
@@ -101,47 +93,6 @@ class PgShelf:
             why = str(error).partition("\n")[0]
         held.again()
         held.write(lambda _entries, _received, last: Rows(last), why)
-
-    @contextmanager
-    def _connection(self) -> Iterator[_Connection]:
-        connection = None
-        try:
-            connection = self._take()
-            yield connection
-        except psycopg.Error as error:
-            self._drop(connection)
-            raise DatabaseAwayError(why=str(error).partition("\n")[0]) from error
-        except BaseException:
-            with suppress(psycopg.Error):
-                if connection is not None:
-                    connection.rollback()
-            self._give(connection)
-            raise
-        self._give(connection)
-
-    def _take(self) -> _Connection:
-        with self._guard:
-            if self._idle:
-                return self._idle.pop()
-        return psycopg.connect(self._dsn, connect_timeout=10, application_name="oppet ingest", options=_OPTIONS)
-
-    def _give(self, connection: _Connection | None) -> None:
-        if connection is None:
-            return
-        with self._guard:
-            usable = not connection.broken and not self._closed
-            if usable:
-                self._idle.append(connection)
-        if not usable:
-            connection.close()
-
-    def _drop(self, connection: _Connection | None) -> None:
-        """After an error nobody knows what the others are worth: they are made anew."""
-        with self._guard:
-            gone, self._idle = self._idle, []
-        for one in (*gone, *(() if connection is None else (connection,))):
-            with suppress(psycopg.Error):
-                one.close()
 
 
 class _Held:
