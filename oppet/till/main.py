@@ -7,6 +7,7 @@ Nothing opens on import. The newest epoch in the folder is used; the first run m
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -132,18 +133,21 @@ def serve(opened: Opened, listener: serving.Listener) -> None:
         opened.close()
 
 
-def run(settings: Path) -> int:
+def run(settings: Path, *, announce: bool = False) -> int:
     """Run a till from its settings file; its page is on this machine alone.
 
     Parameters
     ----------
     settings
         The till's settings file (docs/settings.md says what stands in it).
+    announce
+        Say on the first line, as JSON, that it is open and where: for a program that started it.
     """
     said = read_settings(files.read(settings, 1 << 20), str(settings))
     with serving.listen(said.port) as listener:
         opened = open_till(settings)
-        print(f"The till is open: http://127.0.0.1:{said.port}/", flush=True)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        print(json.dumps({"ready": True, "page": url}) if announce else f"The till is open: {url}", flush=True)
         serve(opened, listener)
     return 0
 
