@@ -250,6 +250,13 @@ class Change:
     def streams(self) -> list[StreamRow]:
         return [_stream(row) for row in self._t.rows(_sql["streams"])]
 
+    def put_running(self, place: tuple[str, str, int], seq: int, software: str, prices: str, since: str) -> None:
+        """What an epoch (store, till, epoch) said it runs."""
+        self._t.do(_sql["put_running"], *place, seq, software, prices, since)
+
+    def running(self) -> dict[tuple[str, int], str]:
+        return {(till, epoch): software for till, epoch, software in self._t.rows(_sql["running"])}
+
     def quarantined(self) -> tuple[int, str]:
         """How many entries wait in quarantine, and the day of the oldest."""
         row = self._t.row(_sql["waiting_quarantine"])

@@ -99,3 +99,15 @@ CREATE TABLE alarm (
     PRIMARY KEY (process, epoch, seq)
 );
 CREATE INDEX alarm_new ON alarm (time) WHERE seen = 0;
+
+CREATE TABLE running (
+    -- What each epoch said it runs when it last started; made of its entries.
+    store text NOT NULL,
+    till text NOT NULL,
+    epoch integer NOT NULL,
+    seq bigint NOT NULL,
+    software text NOT NULL,
+    prices text NOT NULL,
+    since text NOT NULL,
+    PRIMARY KEY (store, till, epoch)
+);

@@ -105,3 +105,9 @@ SELECT store_id, till, epoch, branch, head_seq, head_time, as_of, as_of_seq, hea
 ORDER BY store_id, till, epoch, branch
 -- name: waiting_quarantine
 SELECT count(*), min(day) FROM quarantine
+-- name: put_running
+INSERT INTO running(store, till, epoch, seq, software, prices, since) VALUES (%s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (store, till, epoch) DO UPDATE SET seq = excluded.seq, software = excluded.software, prices = excluded.prices,
+    since = excluded.since WHERE running.seq < excluded.seq
+-- name: running
+SELECT till, epoch, software FROM running
