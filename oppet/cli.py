@@ -29,6 +29,7 @@ class Verb(NamedTuple):
 
 ROOMS: Mapping[str, str] = {
     "journal": "Read, verify and export a till's journal.",
+    "store": "Run the back room and let its tills in.",
     "till": "Run a till and look after its staff.",
 }
 
@@ -38,6 +39,10 @@ VERBS: Mapping[str, Verb] = {
     "till staff": Verb("oppet.till.staff_verbs:staff", "Add somebody to the staff list, or give them a new PIN."),
     "till enrol": Verb("oppet.till.epochs:enrol", "Give a till its name and papers with the manager's code."),
     "till retire": Verb("oppet.till.epochs:retire", "Take a till out of use, once all it wrote is kept."),
+    "store run": Verb("oppet.store.main:run", "Run the store node: keeper, relay and the manager's pages."),
+    "store keep": Verb("oppet.store.main:keep", "Run a neighbour keeper on a till's machine."),
+    "store enrol": Verb("oppet.store.enrolment:enrol", "Make a store's keys and have head office certify them."),
+    "store invite": Verb("oppet.store.enrolment:invite", "Open a door for one till and sign its certificate."),
     "journal verify": Verb(
         "oppet.audit.journal_verbs:verify", "Say whether a journal is whole, or the first thing wrong with it."
     ),

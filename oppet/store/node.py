@@ -8,6 +8,7 @@ Keeps K1 through its keeper and shelf, K8 and K9 through its directory, R20 thro
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import threading
 from collections import deque
@@ -23,6 +24,7 @@ from oppet.base.words import N_
 from oppet.drivers import files
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.invitations import InvitationFolder, NobodySignsError
+from oppet.drivers.keeper_http import Counts
 from oppet.drivers.post import Post
 from oppet.drivers.sealed_key import unseal
 from oppet.drivers.shelf_files import FileShelf
@@ -122,7 +124,7 @@ class Node:
         self._unlocked: dict[str, Signer] = {}
         self._alarms: deque[web_node.Alarm] = deque(self._alarms_before(), MOST_ALARMS)
         self._cases: set[DoubleReturn] = set()
-        self.counts: Mapping[str, int] = {}
+        self._counts: Counts | None = None
         self._believe_kept()
         self.shelf = FileShelf(folder / "kept", self.directory.standing, self.clock, self.alarm)
         self._keeper = Keeper(info.name, signer, self.shelf, self.directory.standing, self.clock, self.alarm)
@@ -308,8 +310,19 @@ class Node:
             tuple(queue for queue in queues if queue.waiting),
             len(self._alarms),
             tuple(self.shelf.damaged),
-            dict(self.counts),
+            self._counted(),
         )
+
+    def watch(self, counts: Counts) -> None:
+        """What the port counts, for health."""
+        self._counts = counts
+
+    def _counted(self) -> dict[str, int]:
+        if self._counts is None:
+            return {}
+        said = dataclasses.asdict(self._counts)
+        refused: dict[str, int] = said.pop("refused")
+        return {**said, **{f"refused {leaf}": number for leaf, number in refused.items()}}
 
     def alarm(self, about: str, **facts: object) -> None:
         """Into our own journal, so that it goes up and stays. A disk that refuses it too: into the log."""

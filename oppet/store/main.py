@@ -1,0 +1,206 @@
+"""Wiring: settings to a running store node, once. `oppet store run`, `oppet store keep`, and what tests and the demo start from.
+
+Two ports: the keeper's, for machines, with a certificate of our own; and the pages', for people, on this machine unless the
+settings say otherwise. Nothing opens on import.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from oppet.base.errors import RefusedError, SettingsError
+from oppet.base.words import N_
+from oppet.drivers import files, serving
+from oppet.drivers.clock import SystemClock
+from oppet.drivers.keeper_http import KeeperApp
+from oppet.drivers.keys import load_key
+from oppet.drivers.pins import ArgonPins
+from oppet.drivers.post import Post
+from oppet.drivers.tls import load_or_make
+from oppet.drivers.zeroconf_lan import Announcement
+from oppet.sale.staff import StaffList, read_staff
+from oppet.store.enrolment import NODE_KEY, POST, TLS, enrolled_in
+from oppet.store.node import Node
+from oppet.store.settings import LARGEST, Settings, read_settings
+from oppet.store.web import create_app
+from oppet.sync.messages import KeeperInfo
+
+__all__ = ["Opened", "keep", "open_node", "run"]
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class NoPlaceError(RefusedError):
+    sentence = N_("The settings in {file} are of a keeper at “{place}”. Use the other verb: store {verb}.")
+
+
+class Opened:
+    """A node with its ports. `serve` until told to stop, then `close`."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self.listeners: list[serving.Listener] = []
+        self.node: Node | None = None
+        self._announcement: Announcement | None = None
+        try:
+            self._open(folder)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, folder: Path) -> None:
+        settings = self.settings
+        enrolment = enrolled_in(folder, "SETTINGS")
+        if enrolment.store != settings.store:
+            raise SettingsError(file="settings", reason=f"store: this folder was enrolled for store {enrolment.store}")
+        signer = load_key(folder / NODE_KEY)
+        certificate = folder / TLS if settings.tls else None
+        tls = load_or_make(certificate, settings.address or settings.host) if certificate is not None else ""
+        machine = self._listen(settings.port, settings.host)
+        port = machine.getsockname()[1]
+        host = settings.address or (settings.host if settings.host not in ("0.0.0.0", "::") else "localhost")  # noqa: S104 - a comparison
+        url = f"{'https' if settings.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+        self.info = KeeperInfo(settings.keeper, settings.place, url, signer.public.hex(), tls)
+        post = Post.open(
+            folder / POST, settings.keeper, "store", settings.store, SystemClock(),
+            files.installation(folder / NODE_KEY),
+        )  # fmt: skip
+        try:
+            self.node = node = Node(settings, folder, enrolment, signer, post, self.info)
+        except BaseException:
+            post.close()
+            raise
+        self.app = KeeperApp(node, node, node.alarm)
+        node.watch(self.app.counts)
+        self.services = [serving.Service(self.app, machine, certificate, serving.Guard())]
+        if settings.place == "store":
+            self.services.append(self._pages(folder, node, post, certificate))
+        if settings.announce:
+            self._announcement = Announcement(self.info, settings.store, port, settings.interfaces)
+
+    @property
+    def ports(self) -> list[int]:
+        """The keeper's, then the pages'."""
+        return [service.listener.getsockname()[1] for service in self.services]
+
+    def serve(self, ready: Callable[[], None] | None = None) -> None:
+        """Until SIGTERM or SIGINT."""
+        serving.serve_all(self.services, _nothing, ready)
+
+    def close(self) -> None:
+        """In order: nothing new comes in, what is held is let go. Twice does no harm."""
+        if self._announcement is not None:
+            self._announcement.close()
+        for listener in self.listeners:
+            listener.close()
+        if self.node is not None:
+            if hasattr(self, "app"):
+                self.app.close()
+            self.node.close()
+
+    def _listen(self, port: int, host: str) -> serving.Listener:
+        listener = serving.listen(port, host)
+        self.listeners.append(listener)
+        return listener
+
+    def _pages(self, folder: Path, node: Node, post: Post, certificate: Path | None) -> serving.Service:
+        settings = self.settings
+        listener = self._listen(settings.page_port, settings.page_host)
+        port = listener.getsockname()[1]
+        names = dict.fromkeys(("127.0.0.1", "localhost", settings.page_host, settings.address))
+        hosts = [f"{name}:{port}" for name in names if name]
+        staff = folder.parent / settings.staff if settings.staff else None
+        members = read_staff(files.read(staff, LARGEST), str(staff)) if staff is not None else []
+        secure = settings.page_host not in LOOPBACK and certificate is not None
+        pages = create_app(node, post, StaffList(members, ArgonPins()), hosts, secure=secure)
+        return serving.Service(_Health(pages, node), listener, certificate if secure else None)
+
+
+class _Health:
+    """The pages, and beside them `/health` for machines: every queue, hop and age (R20). Numbers only, no amounts."""
+
+    def __init__(self, pages: Any, node: Node) -> None:
+        self._pages, self._node = pages, node
+
+    async def __call__(
+        self, scope: MutableMapping[str, Any], receive: Any, send: Callable[[MutableMapping[str, Any]], Awaitable[None]]
+    ) -> None:
+        if scope["type"] != "http" or scope["path"] != "/health" or scope["method"] != "GET":
+            await self._pages(scope, receive, send)
+            return
+        health = self._node.health()
+        body = msgspec.json.encode(health)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200 if health.well else 503, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def open_node(path: Path) -> Opened:
+    """Read the settings, open what is kept, take the ports. Raises SettingsError, NotEnrolledError, PortTakenError."""
+    settings = read_settings(files.read(path, LARGEST), str(path))
+    return Opened(settings, files.folder(path.parent / settings.folder))
+
+
+def run(settings: Path, *, announce: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Run the store node: keeper for the store's tills, relay to head office, and the manager's pages.
+
+    Parameters
+    ----------
+    settings
+        The node's settings file (docs/settings.md says what stands in it).
+    announce
+        Print one JSON line with the ports when everything answers, for programs that start it.
+    """
+    return _run(settings, "store", announce=announce)
+
+
+def keep(settings: Path, *, announce: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Run a neighbour keeper on a till's machine: it keeps copies of the other tills' journals, and nothing else.
+
+    Parameters
+    ----------
+    settings
+        The keeper's settings file, with `place` set to `till`.
+    announce
+        Print one JSON line with the port when it answers, for programs that start it.
+    """
+    return _run(settings, "till", announce=announce)
+
+
+def _run(path: Path, place: str, *, announce: bool) -> int:
+    said = read_settings(files.read(path, LARGEST), str(path))
+    if said.place != place:
+        raise NoPlaceError(file=str(path), place=said.place, verb="keep" if said.place == "till" else "run")
+    opened = open_node(path)
+
+    def ready() -> None:
+        if announce:
+            ports = dict(zip(("port", "page_port"), opened.ports, strict=False))
+            line = {
+                "ready": opened.info.name,
+                "url": opened.info.url,
+                "tls": opened.info.tls,
+                "pid": os.getpid(),
+                **ports,
+            }
+            print(json.dumps(line), flush=True)
+        else:
+            pages = f"; pages: http://127.0.0.1:{opened.ports[1]}/" if len(opened.ports) > 1 else ""
+            print(f"{opened.info.name} answers: {opened.info.url}{pages}", flush=True)
+
+    try:
+        opened.serve(ready)
+    finally:
+        opened.close()
+    return 0
+
+
+def _nothing() -> None:
+    pass
