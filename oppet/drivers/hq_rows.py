@@ -103,6 +103,10 @@ class HourSale(msgspec.Struct):
     saved_ore: int = 0
     lines: int = 0
 
+    def add(self, more: HourSale) -> None:
+        for name in self.__struct_fields__[2:]:
+            setattr(self, name, getattr(self, name) + getattr(more, name))
+
 
 class HourGroup(msgspec.Struct):
     """The same by article group and VAT rate."""
@@ -115,6 +119,10 @@ class HourGroup(msgspec.Struct):
     vat_ore: int = 0
     quantity_milli: int = 0
     lines: int = 0
+
+    def add(self, more: HourGroup) -> None:
+        for name in self.__struct_fields__[4:]:
+            setattr(self, name, getattr(self, name) + getattr(more, name))
 
 
 class Rows:
@@ -142,6 +150,17 @@ class Rows:
         self.quarantine: list[tuple[object, ...]] = []
         self.hour_sale: dict[str, HourSale] = {}
         self.hour_group: dict[tuple[str, str, int], HourGroup] = {}
+
+    def add(self, more: Rows) -> None:
+        """Put what comes behind behind."""
+        self.last_number = more.last_number
+        for table in COLUMNS:
+            getattr(self, table).extend(getattr(more, table))
+        for mine, theirs in ((self.hour_sale, more.hour_sale), (self.hour_group, more.hour_group)):
+            for key, hour in theirs.items():
+                before = mine.setdefault(key, hour)  # type: ignore[attr-defined]
+                if before is not hour:
+                    before.add(hour)
 
 
 # Entries whose chain was believed, our clock when they came, the history's last receipt number before them.

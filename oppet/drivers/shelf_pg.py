@@ -8,10 +8,10 @@ went wrong is written beside them (R21). Keeps K1 and K4.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import psycopg
@@ -35,19 +35,20 @@ from oppet.drivers.hq_rows import (
 from oppet.drivers.hq_schema import DatabaseAwayError
 from oppet.drivers.journal_sqlite import statements
 from oppet.drivers.pg import Pool
-from oppet.journal.entry import NOTHING, Head
+from oppet.journal.entry import NOTHING, Entry, Head
 from oppet.sync.certificates import Standing
 from oppet.sync.keeper import Believed, Branch
 from oppet.sync.messages import LARGEST_PLAIN, AsOf, pack
 
-__all__ = ["PgShelf", "chunk_entries", "stream_id_of"]
+__all__ = ["SUMS", "PgShelf", "add_sums", "chunk_entries", "copy_rows", "stream_id_of", "unseen"]
 
 _OPTIONS = "-c synchronous_commit=on -c lock_timeout=15s -c statement_timeout=120s -c timezone=UTC -c jit=off"
 _sql = statements("hq_shelf")
 _copies = {table: copy_statement(table) for table in COLUMNS}
 _inserts = {table: insert_statement(table) for table in COLUMNS}
+SUMS: Final = ("hour_sale", "hour_group")
 FEW = 300  # lines of receipts in one piece: up to here waiting for COPY's answers costs more than COPY saves
-_Connection = psycopg.Connection[TupleRow]
+Connection = psycopg.Connection[TupleRow]
 
 
 def stream_id_of(till: str, epoch: int, branch: str) -> int:
@@ -98,7 +99,7 @@ class PgShelf:
 class _Held:
     """A `sync.keeper.Stream`: what is there is asked for, what is new is gathered until the end."""
 
-    def __init__(self, connection: _Connection, standing: Standing, now: int) -> None:
+    def __init__(self, connection: Connection, standing: Standing, now: int) -> None:
         self._connection = connection
         self._standing = standing
         self._now = now
@@ -161,11 +162,11 @@ class _Held:
                 self._begin(branch, base)
             rows = see(believed.parsed, self._now, self._numbers.get(branch, 0))
             if failed:
-                rows.quarantine.append(_unseen(believed, failed))
+                rows.quarantine.append(unseen(believed.parsed, failed))
             self._numbers[branch] = rows.last_number
             pieces.append((branch, believed, rows))
             if len(rows.line) > FEW:
-                self._copy(branch, rows)
+                copy_rows(self._connection, self._standing.store, self._ids[branch], rows)
         with self._connection.pipeline():
             for branch, believed, rows in pieces:
                 self._add(branch, believed, rows)
@@ -175,21 +176,12 @@ class _Held:
                 self._connection.execute(_sql["stand"], self._names)
             self._connection.commit()
 
-    def _copy(self, branch: str, rows: Rows) -> None:
-        with self._connection.cursor() as cursor:
-            for table, statement in _copies.items():
-                if more := getattr(rows, table):
-                    with cursor.copy(statement) as copy:
-                        copy.write(copy_bytes(table, self._standing.store, self._ids[branch], more))
-
     def _add(self, branch: str, believed: Believed, rows: Rows) -> None:
         """The rest, in line one behind the other: nothing is waited for but the commit."""
         execute, names = self._connection.execute, self._of(branch)
         execute(_sql["add_chunk"], names | _chunk(believed))
         execute(_sql["move_head"], names | _moved(believed, rows.last_number))
-        for word, sums in (("add_hour_sale", rows.hour_sale), ("add_hour_group", rows.hour_group)):
-            if sums:
-                execute(_sql[word], names | {"rows": msgspec.json.encode(list(sums.values())).decode()})
+        add_sums(self._connection, names, rows)
         if len(rows.line) <= FEW:
             for table, statement in _inserts.items():
                 if more := getattr(rows, table):
@@ -228,6 +220,25 @@ class _Held:
             if inside and self.digests(branch.name, place.seq, place.seq)[0] == place.digest:
                 return branch.name
         return ""
+
+
+def copy_rows(
+    connection: Connection, store: str, stream_id: int, rows: Rows, tables: Iterable[str] = tuple(COLUMNS)
+) -> None:
+    """COPY what there is for these tables."""
+    with connection.cursor() as cursor:
+        for table in tables:
+            if more := getattr(rows, table):
+                with cursor.copy(_copies[table]) as copy:
+                    copy.write(copy_bytes(table, store, stream_id, more))
+
+
+def add_sums(connection: Connection, names: dict[str, Any], rows: Rows, tables: Iterable[str] = SUMS) -> None:
+    """Add to the hours. `names` has store and stream_id."""
+    for table in tables:
+        if sums := getattr(rows, table):
+            more = msgspec.json.encode(list(sums.values())).decode()
+            connection.execute(_sql[f"add_{table}"], names | {"rows": more})
 
 
 def _standing(standing: Standing) -> dict[str, Any]:
@@ -270,8 +281,8 @@ def _moved(believed: Believed, last_number: int) -> dict[str, Any]:
     return {"last": head.seq, "digest": head.digest, "head_time": time, "last_number": last_number}
 
 
-def _unseen(believed: Believed, why: str) -> tuple[object, ...]:
+def unseen(entries: Sequence[Entry], why: str) -> tuple[object, ...]:
     """A whole piece whose views could not be written: kept, not counted, and one row says so."""
-    entry = believed.parsed[0]
-    seqs = f"{believed.after.seq + 1}–{believed.head.seq}: {why}"
-    return LOST_DAY, entry.seq, 1, NULL, "", "", "views", safe_text(seqs), "nothing", 0
+    return (
+        LOST_DAY, entries[0].seq, 1, NULL, "", "", "views", safe_text(f"{entries[0].seq}–{entries[-1].seq}: {why}"), "nothing", 0
+    )  # fmt: skip
