@@ -10,7 +10,6 @@ from collections.abc import Callable
 from random import Random
 
 from oppet.base.errors import OppetError, RefusedError
-from oppet.journal.kinds import Elsewhere
 from oppet.sale import basket as baskets
 from oppet.sale.rights import Staff
 from oppet.sim.devices import BEER, GOODS
@@ -74,7 +73,7 @@ def _ready(machine: TillMachine) -> bool:
     basket = state.baskets.get(state.current)
     if basket is not None:
         _go_on(machine, basket)
-    return True
+    return not till.desk.state.current
 
 
 def _go_on(machine: TillMachine, basket: baskets.Basket) -> None:
@@ -89,8 +88,10 @@ def _go_on(machine: TillMachine, basket: baskets.Basket) -> None:
         else:
             till.checkout.finish()
     elif basket.state == baskets.OPEN:
-        if basket.mode == "return" or not basket.standing():
+        if not basket.standing() or (basket.mode == "return" and basket.sale % 4 == 0):
             till.selling.abandon("", BO)
+        elif basket.mode == "return":
+            till.checkout.pay("cash", 0) if till.desk.priced(basket).total_ore else till.checkout.finish()
         else:
             _pay(machine, Random(basket.sale))
 
@@ -206,13 +207,13 @@ def _give_back(machine: TillMachine, chance: Random) -> None:
     took = False
     for item in till.returns.lines():
         if not item.line.pant_of and item.left_milli >= 1000 and chance.random() < 0.7:
-            till.returns.take(item.line.line, 1000)
+            till.returns.take(item.line.line, item.left_milli if chance.random() < 0.7 else 1000)
             took = True
     if not took:
         till.selling.abandon("inget kvar", BO)
         return
-    if chance.random() < 0.1:
-        return
+    if chance.random() < 0.3:
+        return  # it goes on with the next deed
     left = till.desk.priced(till.desk.basket()).total_ore
     if chance.random() < 0.3 and left:
         till.checkout.pay("card", left, "K-4714")
@@ -311,4 +312,3 @@ DEEDS: dict[str, tuple[int, Callable[[TillMachine, Random], None]]] = {
 }
 _NAMES = list(DEEDS)
 _WEIGHTS = [weight for weight, _ in DEEDS.values()]
-Place = Elsewhere

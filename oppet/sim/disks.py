@@ -106,6 +106,7 @@ class Disk:
         self.journals: dict[StreamKey, Log] = {}
         self.shelf: dict[StreamKey, Kept] = {}
         self.papers: list[Paper] = []
+        self.post = Log((name, 1, ""), Head(0, NOTHING))  # what a node wrote about its own rulings
         self.lying = False
         self.full = False
         self.fails: list[bool] = []  # coming commits that fail; True: the bytes are there all the same
@@ -145,6 +146,7 @@ class Disk:
         other.journals = {key: log.copy() for key, log in self.journals.items()}
         other.shelf = {key: kept.copy() for key, kept in self.shelf.items()}
         other.papers = list(self.papers)
+        other.post = self.post.copy()
         return other
 
     # --- writing

@@ -20,9 +20,11 @@ from oppet.register.ports import Neighbours
 from oppet.sim.disks import Disk, KeptSource, SimShelf
 from oppet.sim.laws import Laws
 from oppet.sim.network import Network
+from oppet.sim.rulings import a_desk
 from oppet.sync.certificates import Directory
 from oppet.sync.keeper import Keeper
-from oppet.sync.messages import Answer, Paper, decode_batch, encode_batch
+from oppet.sync.lanes import Signed
+from oppet.sync.messages import Answer, KeeperInfo, Paper, decode_batch, encode_batch
 from oppet.sync.sender import Sender, Source
 
 __all__ = ["Chain", "KeeperRole", "Machine", "post"]
@@ -117,6 +119,7 @@ class KeeperRole:
         self.machine = machine
         self.name, self.place, self.signer = name, place, signer
         self.alarms: set[tuple[str, int, str]] = set()
+        self.info = KeeperInfo(name, place, "http://sim", signer.public.hex())
         self.boot()
 
     def boot(self) -> None:
@@ -129,6 +132,14 @@ class KeeperRole:
             self.name, self.signer, SimShelf(machine.disk), self.directory.standing, machine, self._alarm
         )
         self.relays: dict[tuple[str, int, str], Sender] = {}
+        self.desk = None
+        if self.place == "store":
+            self.desk = a_desk(machine.disk, machine.store, self.signer, self.directory.standing, machine)
+
+    def lane(self, signed: Signed) -> Signed:
+        """What `POST /lane/1/ask` does."""
+        assert self.desk is not None, "only a store's node rules"
+        return self.desk.answer(signed)
 
     def _alarm(self, about: str, **facts: object) -> None:
         world = self.machine.world

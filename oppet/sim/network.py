@@ -91,7 +91,7 @@ class Network:
         if not target.up:
             raise KeeperAwayError(keeper=target.name, why="no answer")
         fate, chance = self._fate(source, target)
-        if fate:
+        if fate and fate != "cut":  # the cut cable is the fault; that it carries nothing is not one more
             self._count(f"message {fate}")
         if fate in ("lost", "cut"):
             raise KeeperAwayError(keeper=target.name, why=fate)

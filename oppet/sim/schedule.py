@@ -49,8 +49,8 @@ class Schedule(msgspec.Struct, frozen=True):
 
 # what → (weight, on whom, first number up to, second number up to)
 FAULTS: dict[str, tuple[int, str, int, int]] = {
-    "weather": (26, "scope", 600, 10 * MINUTE),
-    "cut": (6, "scope", 1000, 40 * MINUTE),
+    "weather": (34, "scope", 600, 10 * MINUTE),
+    "cut": (4, "scope", 1000, 20 * MINUTE),
     "crash": (16, "machine", 12, 4 * MINUTE),
     "disk fails": (5, "machine", 4, 2),
     "disk full": (3, "machine", 1, 10 * MINUTE),

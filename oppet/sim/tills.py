@@ -6,13 +6,18 @@ old copy, forked or revoked, brings its journals to every keeper, and waits for 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, cast
+
 from oppet.base.clock import utc_text
 from oppet.base.errors import OppetError, UnavailableError
+from oppet.drivers.neighbours import LaneNeighbours
 from oppet.journal.entry import Head
-from oppet.journal.kinds import EpochOpened, Original, Receipt
+from oppet.journal.kinds import Elsewhere, EpochOpened, Original, Receipt
 from oppet.paper.sheet import Paper as Sheet
 from oppet.register.desk import Rules
-from oppet.register.errors import NoReceiptError
+from oppet.register.errors import NeighboursAwayError, NoReceiptError
 from oppet.register.ports import Alone, Ports
 from oppet.register.till import Till
 from oppet.sim.devices import SimPrinter, SimUnit
@@ -22,10 +27,11 @@ from oppet.sim.network import BUDGET_MS
 from oppet.sync.certificates import TillCertificate, make_paper
 from oppet.sync.copies import Holding
 from oppet.sync.errors import EpochRevokedError, ForkedError, OldImageError
+from oppet.sync.lanes import Signed
 from oppet.sync.messages import Paper
 from oppet.sync.sender import Sender
 
-__all__ = ["TillMachine"]
+__all__ = ["Neighbourhood", "TillMachine"]
 
 RULES = Rules(disk_least_mb=200, views_every=100)
 PAST_MS = 60_000
@@ -243,3 +249,43 @@ class SimCopies(Alone):
 
 def _code(receipt: Receipt, seq: int, time: str, *, electronic: bool) -> str:  # noqa: ARG001 - the port's words
     return ""
+
+
+class _Wire:
+    """What `drivers/keeper_client.py` is, on the simulated cable."""
+
+    def __init__(self, machine: TillMachine) -> None:
+        self._machine = machine
+
+    def lane(self, signed: Signed) -> Signed:
+        machine = self._machine
+        node = machine.world.nodes[machine.store]
+        role = node.role
+        assert role is not None
+        return machine.world.network.call(machine, node, partial(role.lane, signed))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Neighbourhood(LaneNeighbours):
+    """The store's other tills; remembers for the laws what had to be decided alone."""
+
+    def __init__(self, machine: TillMachine) -> None:
+        node = machine.world.nodes[machine.store].role
+        assert node is not None
+        self._node = cast(Any, node.info)
+        self._till, self._epoch = machine.till, machine.epoch
+        self._signer = machine.world.till_key(machine.till, machine.epoch)
+        self._away = lambda: False
+        self._client = cast(Any, _Wire(machine))
+        self._clock = cast(Any, machine)
+        self._gone: Sequence[tuple[int, Elsewhere]] = ()
+        self._machine = machine
+
+    def resume(self, sale: int) -> None:
+        try:
+            super().resume(sale)
+        except NeighboursAwayError:
+            self._machine.world.laws.unruled.add((self._till, self._epoch, sale))
+            raise

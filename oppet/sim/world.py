@@ -6,10 +6,13 @@ step the laws are held; when the schedule is over the faults stop, and everythin
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from random import Random
+from typing import Any
 
 import msgspec
 
@@ -17,11 +20,12 @@ from oppet.base.canonical import digest
 from oppet.base.clock import parse_utc, utc_text
 from oppet.base.errors import OppetError, RefusedError, UnavailableError
 from oppet.base.signing import Signer
-from oppet.journal.kinds import Body, Elsewhere, Original, Receipt
+from oppet.fiscal import unit as fiscal_unit
+from oppet.journal.kinds import Elsewhere, Receipt
 from oppet.register.errors import NeighboursAwayError
-from oppet.register.ports import Alone, Neighbours
-from oppet.sale.lines import Came
-from oppet.sim.cashier import deed, sell
+from oppet.register.ports import Neighbours
+from oppet.sale import basket as baskets
+from oppet.sim.cashier import BO, deed, sell
 from oppet.sim.devices import WORDS, a_catalogue
 from oppet.sim.disks import Disk, PowerCutError
 from oppet.sim.keepers import KeeperRole, Machine
@@ -29,12 +33,15 @@ from oppet.sim.laws import Broken, Laws
 from oppet.sim.network import Network
 from oppet.sim.schedule import Schedule
 from oppet.sim.thief import BLOWS, LIES, Thief
-from oppet.sim.tills import TillMachine
+from oppet.sim.tills import Neighbourhood, TillMachine
+from oppet.sync import enrolment
 from oppet.sync.certificates import Revocation, StoreCertificate, countersigned, make_paper
+from oppet.sync.enrolment import Enrolled, Invitation, Request
+from oppet.sync.errors import BadCodeError, CodeSpentError
 from oppet.sync.messages import Paper
 from oppet.sync.sender import Sender
 
-__all__ = ["Result", "World", "run"]
+__all__ = ["EDGES", "Result", "World", "run"]
 
 BEGIN = parse_utc("2026-11-22T06:00:00.000Z")
 PUMP_MS = 1_000
@@ -57,19 +64,6 @@ class Result(msgspec.Struct, frozen=True):
     lost: int  # receipts whose every copy was destroyed: no law promises them
 
 
-class Away(Alone):
-    """No node that rules between tills."""
-
-    def take(self, at: Elsewhere) -> Sequence[Body]:  # noqa: ARG002
-        raise NeighboursAwayError
-
-    def resume(self, sale: int) -> None:  # noqa: ARG002
-        raise NeighboursAwayError
-
-    def hold(self, original: Original) -> Mapping[int, Came]:  # noqa: ARG002
-        raise NeighboursAwayError
-
-
 class World:
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
@@ -78,7 +72,8 @@ class World:
         self.settling = False
         self.faults: Counter[str] = Counter()
         self.covered: set[tuple[str, str]] = set()
-        self.laws = Laws("HQ")
+        self.laws = Laws("HQ", lambda: self.now)
+        self.laws.up_to_date = self.up_to_date
         self.catalogue = a_catalogue()
         self.network = Network(self.count, self.died)
         self.thief = Thief(self)
@@ -197,6 +192,17 @@ class World:
                 self.doubt(till, epoch)
         if machine is self.hq:
             self.laws.recount(machine.disk)
+        if machine.name.endswith("-node"):
+            self._rulings_lost(machine.store)
+
+    def _rulings_lost(self, store: str) -> None:
+        """The node forgot what it granted: what it rules on from here on proves nothing about what was open then."""
+        self.laws.lone.update(self.laws.by_store.get(store, ()))
+        for machine in self.tills:
+            if machine.store == store and machine.register is not None:
+                sales = machine.register.desk.state.baskets
+                self.laws.unruled.update((machine.till, machine.epoch, sale) for sale in sales)
+        self.laws.unruled.update(self.laws.moved.values())
 
     def doubt(self, till: str, epoch: int) -> None:
         """This epoch may run twice or from an old disk: its numbers may clash, and its forks are no surprise."""
@@ -231,15 +237,36 @@ class World:
 
     # --- what cashiers ask of the world
 
-    def neighbours(self, machine: TillMachine) -> Neighbours:  # noqa: ARG002
-        return Away()
+    def neighbours(self, machine: TillMachine) -> Neighbours:
+        return Neighbourhood(machine)
 
-    def parked_elsewhere(self, machine: TillMachine) -> list[Elsewhere]:  # noqa: ARG002
-        return []
+    def up_to_date(self, store: str, but: str) -> bool:
+        """Whether the node has everything of the store's other tills now; only then can its rulings be held to."""
+        shelf = self.nodes[store].disk.shelf
+        for machine in self.tills:
+            if machine.store != store or machine.till == but:
+                continue
+            for key, log in machine.disk.journals.items():
+                kept = shelf.get(key)
+                if log.entries and (kept is None or not any(had.holds(log.head) for had in kept.branches.values())):
+                    return False
+        return True
+
+    def parked_elsewhere(self, machine: TillMachine) -> list[Elsewhere]:
+        """What the cashier is shown of the other tills' parked baskets."""
+        assert machine.register is not None
+        try:
+            return [parked.at for parked in machine.register.selling.parked_elsewhere()]
+        except NeighboursAwayError:
+            return []
 
     def take_over(self, machine: TillMachine, at: Elsewhere) -> None:
+        """A basket goes on here. Where the node did not know everything, what it ruled proves nothing."""
         assert machine.register is not None
-        machine.register.selling.take_over(at)
+        if not self.up_to_date(machine.store, machine.till):
+            self.laws.unruled.add((at.till, at.epoch, at.sale))
+        machine.register.selling.take_over(at, BO)
+        self.cover("lanes", "a basket moved")
 
     @property
     def papers(self) -> dict[tuple[str, int, int], Receipt]:
@@ -249,12 +276,14 @@ class World:
     def receipts_of(self, store: str, chance: Random) -> list[tuple[str, int, int]]:
         """A receipt some customer of this store brings back; empty when there is none."""
         there = self.laws.by_store.get(store)
-        return [there[-1 - min(int(chance.expovariate(0.1)), len(there) - 1)]] if there else []
+        return [there[-1 - min(int(chance.expovariate(0.4)), len(there) - 1)]] if there else []
 
     def refused(self, machine: TillMachine, what: str, error: OppetError) -> None:
         """Law 6: was this refusal the law's, or a fault of ours? Keepers that are away never are a reason."""
         name = type(error).__name__
         self.cover("refused", name)
+        if name in ("TakenElsewhereError", "HeldElsewhereError"):
+            self.cover("lanes", "taken elsewhere" if name.startswith("Taken") else "held elsewhere")
         if isinstance(error, RefusedError) and what not in ("sale", "park", "abandon", "training"):
             return
         till = machine.register
@@ -270,6 +299,7 @@ class World:
             "EpochRevokedError": machine.refusal is not None,
             "ForkedError": machine.refusal is not None,
             "OldImageError": machine.refusal is not None,
+            "NeighboursAwayError": what == "resume",  # another till's basket: only the node knows it
             "NotPossibleNowError": till is None or till.desk.state.flight is not None or "sale" not in what,
         }
         if not excuses.get(name, False):
@@ -513,8 +543,43 @@ class World:
     def _answer(self, who: str, arg: int, more: int) -> None:  # noqa: ARG002
         self.thief.plan(LIES[arg])
 
-    def _codes(self, who: str, arg: int, more: int) -> None:
-        """Somebody enrols with a code read out by the manager: right, wrong, late, twice."""
+    def _codes(self, who: str, arg: int, more: int) -> None:  # noqa: ARG002
+        """A machine enrols with a code the manager read out: right, wrong until it is spent, late, twice, or answered falsely."""
+        code = enrolment.code_from(sha256(f"{self.now}".encode()).digest()[:16])
+        invitation = enrolment.Invitation("I1", "till", who, f"{who}-K9", "K9", code, self.now, 301)
+        typed = code if arg != 1 else f"{code[:-1]}{'A' if code[-1] != 'A' else 'B'}"
+        now = self.now + (3_600_000 if arg == 2 else 5_000)
+        key = self.key("new machine")
+        cost, enrolment._COST = enrolment._COST, {"n": 2, "r": 8, "p": 1}  # a guess is not what is tried here
+        try:
+            request = enrolment.make_request("I1", typed, key.public, b"", "m" * 8, "0" * 32)
+            edge = self._enrols(invitation, request, now, code, arg)
+        finally:
+            enrolment._COST = cost
+        self.count(f"enrolment: {edge}")
+        self.cover("enrolment", edge)
+        if (edge == "enrolled") != (arg in (0, 5)):
+            self.laws.wrong("4", f"an enrolment of kind {arg} came to: {edge}")
+
+    def _enrols(self, invitation: Invitation, request: Request, now: int, code: str, arg: int) -> str:
+        for _ in range(enrolment.TRIES + 1):
+            try:
+                used = enrolment.check_request(invitation, request, now)
+            except CodeSpentError:
+                return "spent"
+            except BadCodeError:
+                invitation = enrolment.tried(invitation)
+                self.cover("enrolment", "wrong code")
+                continue
+            if arg == 3:  # the same code once more
+                invitation = used
+                continue
+            said = Enrolled(f"{invitation.store}-K9", 1, invitation.store, "K9", self.hq_signer.public.hex(), (), ())
+            answer = enrolment.seal_answer(said, code, request)
+            if arg == 4:  # somebody between exchanges HQ's key
+                answer = msgspec.structs.replace(answer, hq_key="42" * 32)
+            return "enrolled" if enrolment.check_answer(answer, code, request) else "false answer"
+        return "never spent"
 
     hq_was_set_back = False
 
@@ -596,11 +661,61 @@ class World:
         )  # fmt: skip
 
 
+class _Watched(dict[Any, Any]):
+    """A table of states that tells which of its edges were taken."""
+
+    def __init__(self, table: str, edges: Mapping[Any, Any], cover: Callable[[str, str], None]) -> None:
+        super().__init__(edges)
+        self._table, self._cover = table, cover
+
+    def __getitem__(self, edge: Any) -> Any:
+        self._cover(self._table, edge_name(edge))
+        return super().__getitem__(edge)
+
+
+def edge_name(edge: tuple[str, object]) -> str:
+    """One edge of a table, as reports write it."""
+    state, by = edge
+    return f"{state}, {by.__name__ if isinstance(by, type) else by}"
+
+
+@contextmanager
+def watching(cover: Callable[[str, str], None]) -> Iterator[None]:
+    """Exchange the tables of states for ones that tell, and put them back."""
+    sale, registration = baskets.NEXT, fiscal_unit.NEXT
+    baskets.NEXT = _Watched("sale/basket", sale, cover)
+    fiscal_unit.NEXT = _Watched("fiscal/unit", registration, cover)
+    try:
+        yield
+    finally:
+        baskets.NEXT, fiscal_unit.NEXT = sale, registration
+
+
+EDGES: dict[str, tuple[str, ...]] = {
+    "sale/basket": tuple(edge_name(edge) for edge in baskets.NEXT),
+    "fiscal/unit": tuple(edge_name(edge) for edge in fiscal_unit.NEXT),
+    "keeper": (
+        "kept", "behind", "stranger", "fork", "BatchMalformedError", "BatchTooLargeError", "ForgedBatchError",
+        "PackedBombError", "DiskFailedError", "DiskFullError",
+    ),
+    "sender": ("kept", "ahead", "lost", "stranger", "failed", "ForgedAckError"),
+    "directory": (
+        "store new", "store known", "store refused", "till new", "till known", "till refused", "revocation new",
+        "revocation known", "revocation refused", "provisional",
+    ),
+    "enrolment": ("enrolled", "wrong code", "spent", "false answer"),
+    "boot": ("started", "OldImageError", "ForkedError", "EpochRevokedError", "the disk refuses"),
+    "lanes": ("a basket moved", "taken elsewhere", "held elsewhere"),
+}  # fmt: skip
+
+
 def run(schedule: Schedule, progress: Callable[[int], None] | None = None) -> Result:
     """One chain through one schedule. A mistake of ours that stops the program breaks law 0."""
+    logging.getLogger("oppet.neighbours").setLevel(logging.CRITICAL)  # a lost question is news in a shop, not here
     world = World(schedule)
     try:
-        steps = world.run(progress)
+        with watching(world.cover):
+            steps = world.run(progress)
     except (AssertionError, LookupError, TypeError, ValueError, AttributeError) as mistake:
         world.laws.wrong("0", f"{type(mistake).__name__}: {mistake}")
         steps = 0
