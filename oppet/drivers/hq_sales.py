@@ -1,0 +1,261 @@
+"""What head office reads from its views about sales: rows as values, with bounds on how many.
+
+Statements are in sql/hq_sales.sql. Moments come and go as milliseconds since 1970, days as ordinals or "2026-11-22".
+What the rows mean is `hq/sales.py`'s. One call is one transaction, so what it gives belongs together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any, NamedTuple
+
+from oppet.drivers.journal_sqlite import statements
+from oppet.drivers.pg import Pool
+from oppet.drivers.shelf_pg import chunk_entries
+from oppet.journal.chain import UNREADABLE
+from oppet.journal.entry import parse
+
+__all__ = [
+    "BranchRow",
+    "GroupRow",
+    "HourRow",
+    "HqSales",
+    "Kept",
+    "MeansRow",
+    "RateRow",
+    "ReceiptRow",
+    "StoreRow",
+    "StreamRow",
+    "ZRow",
+]
+
+HOURS = 24
+MOST_KINDS = 4_096
+EXPORT_ROWS = 2_000  # read at a time
+Days = dict[int, list[float]]  # ordinal of a local day → öre by local hour
+_sql = statements("hq_sales")
+
+
+class StoreRow(NamedTuple):
+    store: str
+    name: str
+    banner: str
+    closed: bool
+
+
+class StreamRow(NamedTuple):
+    store: str
+    stream: int
+    till: str
+    epoch: int
+    branch: str
+    head: int
+    head_at: int | None
+    as_of: int | None
+    heard: int | None
+    provisional: bool
+    revoked: str
+
+
+class HourRow(NamedTuple):
+    store: str
+    hour: int
+    receipts: int
+    returns: int
+    gross_ore: int
+    vat_ore: int
+    provisional_ore: int
+
+
+class GroupRow(NamedTuple):
+    group: str
+    rate: int
+    hour: int
+    gross_ore: int
+    vat_ore: int
+    lines: int
+
+
+class MeansRow(NamedTuple):
+    means: str
+    ore: int
+    times: int
+
+
+class RateRow(NamedTuple):
+    rate: int
+    gross_ore: int
+    vat_ore: int
+
+
+class ReceiptRow(NamedTuple):
+    till: str
+    epoch: int
+    branch: str
+    seq: int
+    number: int
+    at: int
+    kind: str
+    cashier: int
+    lines: int
+    total_ore: int
+    provisional: bool
+
+
+class ZRow(NamedTuple):
+    till: str
+    epoch: int
+    branch: str
+    seq: int
+    number: int
+    at: int
+    receipts: int
+    returns: int
+    total_ore: int
+    cash_difference_ore: int
+
+
+class BranchRow(NamedTuple):
+    stream: int
+    till: str
+    epoch: int
+    branch: str
+    base: int
+    base_digest: str
+    head: int
+
+
+class Kept(NamedTuple):
+    """Everything that one picture of a day is made of."""
+
+    streams: list[StreamRow]
+    hours: list[HourRow]
+    before: list[HourRow]  # the same weekday a week earlier
+
+
+class HqSales:
+    """Reads for pages and files. Raises DatabaseAwayError."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._kinds: dict[tuple[int, int], str] = {}
+
+    def _rows(self, word: str, **names: Any) -> list[tuple[Any, ...]]:
+        with self._pool.transaction() as asked:
+            return asked.connection.execute(_sql[word], names).fetchall()
+
+    def stores(self) -> list[StoreRow]:
+        return [StoreRow(*row) for row in self._rows("stores")]
+
+    def day(self, stores: Sequence[str], day: int) -> Kept:
+        names = {"stores": list(stores)}
+        with self._pool.transaction() as asked:
+            connection = asked.connection
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            streams = [StreamRow(*row) for row in connection.execute(_sql["streams"], names)]
+            hours, before = (
+                [HourRow(*row) for row in connection.execute(_sql["hours"], names | {"day": date.fromordinal(on)})]
+                for on in (day, day - 7)
+            )
+        return Kept(streams, hours, before)
+
+    def last_kinds(self, streams: Sequence[StreamRow]) -> dict[int, str]:
+        """The kind of each history's last entry; "" where it cannot be read."""
+        found: dict[int, str] = {}
+        missing = []
+        for stream in streams:
+            known = self._kinds.get((stream.stream, stream.head))
+            if known is None:
+                missing.append(stream)
+            else:
+                found[stream.stream] = known
+        if missing:
+            with self._pool.transaction() as asked:
+                for stream in missing:
+                    values = {"store": stream.store, "stream": stream.stream}
+                    row = asked.connection.execute(_sql["last_chunk"], values).fetchone()
+                    found[stream.stream] = self._kinds[stream.stream, stream.head] = (
+                        "" if row is None else _last(row[0])
+                    )
+        while len(self._kinds) > MOST_KINDS:
+            self._kinds.pop(next(iter(self._kinds)))
+        return found
+
+    def tills(self, stores: Sequence[str], first: int, last: int) -> dict[str, dict[str, Days]]:
+        """By store and till, the days that the store sold; a till that stood idle on such a day has its zeros."""
+        found: dict[str, dict[str, Days]] = {}
+        rows = self._rows("tills", stores=list(stores), first=date.fromordinal(first), last=date.fromordinal(last))
+        for store, till, day, hour, ore in rows:
+            found.setdefault(store, {}).setdefault(till, {}).setdefault(day.toordinal(), [0.0] * HOURS)[hour] = float(
+                ore
+            )
+        for tills in found.values():
+            sold = {day for days in tills.values() for day in days}
+            for days in tills.values():
+                began = min(days)
+                for day in sold:
+                    if day > began and day not in days:
+                        days[day] = [0.0] * HOURS
+        return found
+
+    def together(self, stores: Sequence[str], first: int, last: int) -> Days:
+        found: Days = {}
+        rows = self._rows("together", stores=list(stores), first=date.fromordinal(first), last=date.fromordinal(last))
+        for day, hour, ore in rows:
+            found.setdefault(day.toordinal(), [0.0] * HOURS)[hour] = float(ore)
+        return found
+
+    def groups(self, stores: Sequence[str], day: int) -> list[GroupRow]:
+        return [GroupRow(*row) for row in self._rows("groups", stores=list(stores), day=date.fromordinal(day))]
+
+    def groups_together(self, classes: Mapping[str, int], first: int, last: int) -> dict[int, dict[str, Days]]:
+        """By class of stores and article group."""
+        found: dict[int, dict[str, Days]] = {}
+        rows = self._rows(
+            "groups_together",
+            stores=list(classes),
+            classes=list(classes.values()),
+            first=date.fromordinal(first),
+            last=date.fromordinal(last),
+        )
+        for number, group, day, hour, ore in rows:
+            days = found.setdefault(number, {}).setdefault(group, {})
+            days.setdefault(day.toordinal(), [0.0] * HOURS)[hour] = float(ore)
+        return found
+
+    def means(self, stores: Sequence[str], day: int) -> list[MeansRow]:
+        return [MeansRow(*row) for row in self._rows("means", stores=list(stores), day=date.fromordinal(day))]
+
+    def rates(self, stores: Sequence[str], day: int) -> list[RateRow]:
+        return [RateRow(*row) for row in self._rows("rates", stores=list(stores), day=date.fromordinal(day))]
+
+    def receipts(self, store: str, day: int, till: str, hour: int, skip: int, most: int) -> list[ReceiptRow]:
+        rows = self._rows(
+            "receipts", store=store, day=date.fromordinal(day), till=till, hour=hour, skip=skip, most=most
+        )
+        return [ReceiptRow(*row) for row in rows]
+
+    def z_reports(self, store: str, day: int) -> list[ZRow]:
+        return [ZRow(*row) for row in self._rows("z_reports", store=store, day=date.fromordinal(day))]
+
+    # --- files -------------------------------------------------------------------------------------------------------
+
+    def export(self, what: str, stores: Sequence[str], days: Sequence[int]) -> Iterator[list[tuple[Any, ...]]]:
+        """Rows of receipts, lines, tenders or hours, in pieces, one store and day after the other."""
+        for store in stores:
+            for day in days:
+                with self._pool.transaction() as asked, asked.connection.cursor(name="export") as cursor:
+                    cursor.execute(_sql[f"export_{what}"], {"store": store, "day": date.fromordinal(day)})
+                    while rows := cursor.fetchmany(EXPORT_ROWS):
+                        yield rows
+
+    def histories(self, store: str) -> list[BranchRow]:
+        return [BranchRow(*row) for row in self._rows("histories", store=store)]
+
+
+def _last(data: bytes) -> str:
+    try:
+        return parse(chunk_entries(data)[-1]).kind
+    except UNREADABLE:
+        return ""
