@@ -62,7 +62,7 @@ NAV = (
 LEADS = only(SUPERVISOR, MANAGER)
 MOST_ALARMS = 200
 MOST_RECEIPTS = 200
-ALARM_BANNER = N_("Alarms in the last day: {count}. Selling goes on; somebody must act.")
+ALARM_BANNER = N_("Alarms in the last day: {count}. Somebody must act.")
 NO_SUCH = N_("Nothing was done: {why}")
 RECENT_MS = 24 * 3_600_000  # an alarm stands at the top of every page for a day
 COLUMNS = 42
@@ -114,7 +114,7 @@ class Manager:
         return Look(self.node, self.book, sayer(language_of(request)))
 
     def ask(self, session: Session, act: str, about: str) -> None:
-        """Written down before it is tried (O1)."""
+        """Written down before it is tried (O1); the node writes down that it was done."""
         self.door.write(ActAsked(session.who, 0, act, about))
 
 
@@ -247,7 +247,6 @@ def invite(request: Asked, manager: Pages, data: Fields) -> Response[Any]:
         manager.node.invite(name, register, data.get("passphrase", "")[:200], session.who)
     except OppetError as error:
         return _refused(request, manager, error, "invite till", name)
-    manager.door.done(session, "invite till", name)
     return manager.office.go(
         request, "/new", "done", N_("Read the code out at the new till {till}. It works once."), till=name
     )
@@ -263,7 +262,6 @@ def revoke(request: Asked, manager: Pages, data: Fields) -> Response[Any]:
         manager.node.revoke(name, epoch, reason, data.get("passphrase", "")[:200], session.who)
     except OppetError as error:
         return _refused(request, manager, error, "revoke till", about)
-    manager.door.done(session, "revoke till", about, reason=reason)
     return manager.office.go(
         request, "/new", "done", N_("Till {till}, epoch {epoch} is revoked."), till=name, epoch=epoch
     )

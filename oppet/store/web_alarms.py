@@ -48,13 +48,21 @@ ALARMS: dict[str, tuple[str, str]] = {
         N_("A revoked till is still trying to send"),
         N_("Take the machine off the network and call operations."),
     ),
-    "lost": (
+    "keeper lost entries": (
         N_("A keeper had lost entries"),
         N_("It is being sent all of them again by itself. Nothing is to be done here; ask why its disk lost them."),
     ),
-    "clone": (
-        N_("One till’s journal on two machines"),
-        N_("Stop selling at both, enrol one of them again under New till, and call operations."),
+    "WrongKeeperError": (
+        N_("A machine that is not HQ answered in its name"),
+        N_("Nothing was sent to it; everything waits here. Call operations."),
+    ),
+    "returned twice": (
+        N_("The same goods were taken back at two tills"),
+        N_("The tills could not ask each other when it happened. Compare the two return receipts with those who sold."),
+    ),
+    "papers damaged": (
+        N_("Certificates kept here could not be read"),
+        N_("HQ and the tills show them again by themselves. Have the disk looked at."),
     ),
     "kept journal damaged": (
         N_("A copy of a till’s journal was damaged on this disk"),
@@ -67,8 +75,10 @@ ALARMS: dict[str, tuple[str, str]] = {
 }
 FACT_WORDS = {
     "till": N_("Till"), "epoch": N_("Epoch"), "seq": N_("Entry"), "branch": N_("Branch"), "why": N_("Why"), "peer": N_("From"),
-    "keeper": N_("Keeper"), "file": N_("File"), "reason": N_("Reason"), "before": N_("Had before"), "whose": N_("Whose"),
-    "times_before": N_("Times before"), "largest": N_("Largest allowed"),
+    "keeper": N_("Keeper"), "file": N_("File"), "reason": N_("Reason"), "whose": N_("Whose"),
+    "times_before": N_("Times before"), "largest": N_("Largest allowed"), "from_seq": N_("Has now up to"), "had": N_("Had before"),
+    "original": N_("Original receipt"), "line": N_("Line"), "at": N_("At"), "bought_milli": N_("Bought, thousandths"),
+    "returned_milli": N_("Returned, thousandths"),
 }  # fmt: skip
 LONGEST_SHOWN = 80
 SHORT_DIGEST = 12

@@ -114,11 +114,11 @@ class Backroom(Protocol):
     def invitations(self) -> Sequence[Invitation]: ...
 
     def invite(self, till: str, register: str, passphrase: str, by: int) -> Invitation:
-        """Open a door for one till. Raises RefusedError: a wrong passphrase, a name that is taken."""
+        """Open a door for one till, and write that down. Raises RefusedError: a wrong passphrase, a name that is none."""
         ...
 
     def revoke(self, till: str, epoch: int, reason: str, passphrase: str, by: int) -> None:
-        """End an epoch with the manager's key. Raises RefusedError."""
+        """End an epoch with the manager's key, and write that down. Raises RefusedError."""
         ...
 
 

@@ -7,6 +7,7 @@ Keeps R20 (a stuck queue is named with its hop, its age and why) and K14 (a copy
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -19,6 +20,7 @@ from oppet.paper.sheet import Say
 from oppet.store.day import Hour, TillDay, Waiting, ZMade, hours_of
 from oppet.store.web_node import Backroom, Contact, DayBook, History, Upward
 from oppet.sync.certificates import Standing
+from oppet.sync.errors import EpochRevokedError, KeeperAwayError, KeeperRefusedError, TooFastError, WrongKeeperError
 
 __all__ = ["Bar", "BasketView", "Chart", "Lane", "Look", "TillView", "ZView", "chart", "clock", "lane", "needs_a_look"]
 
@@ -26,7 +28,13 @@ SILENT_MS = 65_000  # three beats of an idle till without a word
 UPWARD_MS = 65_000
 OPENS, CLOSES = 8, 20  # hours that the picture always shows
 LONGEST_WHY = 160
+HOUR_MS = 3_600_000
+ROUND = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80)  # tens of kronor, then hundreds …
 BAD = ("off", "late", "warn")
+_AWAY = tuple(
+    (re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.{1,200})", re.escape(error.sentence))), error.sentence)
+    for error in (KeeperAwayError, KeeperRefusedError, TooFastError, WrongKeeperError, EpochRevokedError)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +151,7 @@ class Look:
             return "open", say(N_("Switched off since {time}")).format(time=self.clock(day.time)), ""
         if silent:
             since = self.clock(utc_text(contact.heard) if contact.heard else day.time)
-            why = clip(contact.why, LONGEST_WHY) or say(
-                N_("it does not answer: it is switched off, or its cable is out")
-            )
+            why = retold(contact.why, say) or say(N_("it does not answer: it is switched off, or its cable is out"))
             return "late", say(N_("No contact since {time}")).format(time=since), why
         return self._heard(day, contact)
 
@@ -156,8 +162,10 @@ class Look:
             return (
                 "late",
                 words.format(count=contact.behind, time=self.clock(contact.behind_since)),
-                clip(contact.why, LONGEST_WHY),
+                retold(contact.why, say),
             )
+        if contact.why:
+            return "late", say(N_("Its last entries could not be kept here")), retold(contact.why, say)
         if day.outage:
             words = say(N_("Reserve routine since {time}")).format(time=self.clock(day.outage))
             return "warn", words, say(N_("no control unit answers"))
@@ -179,6 +187,10 @@ class Look:
     def clock_s(self) -> str:
         """Now, with its seconds: a page that stands still shows it."""
         return f"{local_minute(self.now)[11:]}:{utc_text(self.now)[17:19]}"
+
+    def is_recent(self, time: str) -> bool:
+        """Within the last hour, by the node's clock."""
+        return utc_text(max(0, self.now - HOUR_MS)) <= time <= utc_text(self.now)
 
     def is_today(self, time: str) -> bool:
         return local_day(parse_utc(time)) == self.today
@@ -208,6 +220,16 @@ class Look:
         return provisional, branches
 
 
+def retold(why: str, say: Say) -> str:
+    """What a queue failed at, in the reader's language where it is one of a keeper's sentences; cut in any case."""
+    for pattern, sentence in _AWAY:
+        if (found := pattern.fullmatch(why)) is not None:
+            return clip(
+                say(sentence).format(**{name: say(fact) for name, fact in found.groupdict().items()}), LONGEST_WHY
+            )
+    return clip(why, LONGEST_WHY)
+
+
 def clock(time: str, today: str) -> str:
     """A moment as people say it: "14:05", with its day when that is not today; "–" for none."""
     try:
@@ -235,7 +257,7 @@ class Lane:
 def lane(upward: Upward, look: Look) -> Lane:
     """What waits for HQ, since when and why."""
     say = look.say
-    silent, why = look.now - upward.heard > UPWARD_MS, clip(upward.why, LONGEST_WHY)
+    silent, why = look.now - upward.heard > UPWARD_MS, retold(upward.why, look.say)
     if upward.waiting:
         words = say(N_("{count} entries wait for HQ since {time}"))
         kind = "late" if silent or why else "ok"
@@ -310,10 +332,10 @@ def _share(hour: Hour, top: int) -> int:
 
 
 def _round_up(ore: int) -> int:
-    """The next of 1, 2 or 5 times a power of ten kronor: a scale people read."""
-    step = 10_000
+    """The next round number of kronor: a scale people read."""
+    step = 1_000
     while True:
-        for times in (1, 2, 5):
+        for times in ROUND:
             if ore <= step * times:
                 return step * times
         step *= 10
