@@ -39,6 +39,7 @@ class PostSource:
         self._post = post
         self.till = post.name
         self.epoch = post.epoch
+        self.own_key = post.signer.public
 
     @property
     def head(self) -> Head:

@@ -402,6 +402,11 @@ class _Held:
         history.head = journal.head
         self.grown.append(branch)
 
+    def signed(self, branch: str) -> tuple[Head, bytes] | None:
+        journal = self._shelf.journal(self._kept, branch)
+        found = journal.signature(1, journal.head.seq)
+        return None if found is None else (Head(found[0], journal.digest_at(found[0])), found[1])
+
     def heard(self, as_of: AsOf) -> None:
         for name, one in self._kept.histories.items():
             if not one.base.seq < as_of.seq <= one.head.seq:
@@ -418,6 +423,7 @@ class KeptSource:
 
     def __init__(self, shelf: FileShelf, till: str, epoch: int, branch: str) -> None:
         self.till, self.epoch, self.branch = till, epoch, branch
+        self.own_key = b""
         self._shelf = shelf
         self._parent: KeptSource | None = None
 

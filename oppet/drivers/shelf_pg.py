@@ -142,6 +142,10 @@ class _Held:
         assert len(found) == last - first + 1, (branch, first, last, len(found))
         return found
 
+    def signed(self, branch: str) -> tuple[Head, bytes] | None:
+        row = self._connection.execute(_sql["signed"], self._of(branch)).fetchone()
+        return None if row is None else (Head(row[0], row[1]), bytes(row[2]))
+
     def extend(self, branch: str, base: Head, believed: Believed) -> None:
         known = self._branches.get(branch)
         assert (base if known is None else known.head) == believed.after, (branch, base, believed.after)

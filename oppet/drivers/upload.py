@@ -88,7 +88,7 @@ class JournalSource:
     """A till's own journal: the till itself can sign any place in it and say how far it goes now."""
 
     def __init__(self, journal: JournalFile, signer: Signer, now: Callable[[], int]) -> None:
-        self.till, self.epoch = journal.till, journal.epoch
+        self.till, self.epoch, self.own_key = journal.till, journal.epoch, signer.public
         self._journal, self._signer, self._now = journal, signer, now
 
     @property

@@ -268,7 +268,7 @@ class OwnSource:
     """A till's own journal as its senders read it: the till can sign any place in it."""
 
     def __init__(self, disk: Disk, till: str, epoch: int, signer: Signer, now: Callable[[], int]) -> None:
-        self.till, self.epoch = till, epoch
+        self.till, self.epoch, self.own_key = till, epoch, signer.public
         self._log = disk.journals[till, epoch]
         self._signer = signer
         self._now = now
@@ -297,6 +297,7 @@ class KeptSource:
 
     def __init__(self, kept: Kept, till: str, epoch: int, branch: str) -> None:
         self.till, self.epoch, self.branch = till, epoch, branch
+        self.own_key = b""
         self._kept = kept
 
     def _log_of(self, seq: int) -> Log:
@@ -390,6 +391,11 @@ class _Held:
     def digests(self, branch: str, first: int, last: int) -> Sequence[str]:
         log = self.kept.branches[branch]
         return log.digests[first - log.base.seq : last + 1 - log.base.seq]
+
+    def signed(self, branch: str) -> tuple[Head, bytes] | None:
+        log = self.kept.branches[branch]
+        seq = max(log.signed, default=0)
+        return (Head(seq, log.digest_at(seq)), log.signed[seq]) if seq else None
 
     def extend(self, branch: str, base: Head, believed: Believed) -> None:
         log = self.kept.branches.get(branch)

@@ -27,6 +27,7 @@ __all__ = [
     "TooFastError",
     "UnkeptError",
     "UnknownTillError",
+    "UnshownClaimError",
     "WrongKeeperError",
 ]
 
@@ -118,3 +119,10 @@ class WrongKeeperError(UntrustedError):
 
 class KeeperRefusedError(RefusedError):
     sentence = N_("Keeper {keeper} refused: {why}")
+
+
+class UnshownClaimError(UntrustedError):
+    sentence = N_(
+        "Keeper {keeper} says that till {till}, epoch {epoch} goes on elsewhere, and shows nothing that this till signed. "
+        "It is not believed; the till sells on. Have the keeper looked at."
+    )

@@ -21,7 +21,7 @@ from oppet.journal.chain import LARGEST_ENTRY, UNREADABLE
 from oppet.journal.entry import NOTHING, VERSION, Entry, Head, parse, signed_bytes
 from oppet.sync.certificates import Standing
 from oppet.sync.errors import ForgedBatchError
-from oppet.sync.messages import Ack, Answer, AsOf, Batch, ack_bytes, as_of_bytes, unpack
+from oppet.sync.messages import Ack, Answer, AsOf, Batch, Proof, ack_bytes, as_of_bytes, unpack
 
 __all__ = ["Alarm", "Believed", "Branch", "Keeper", "Shelf", "Stream", "believe", "sign_ack"]
 
@@ -84,6 +84,10 @@ class Stream(Protocol):
         stream is let go. Raises UnavailableError."""
         ...
 
+    def signed(self, branch: str) -> tuple[Head, bytes] | None:
+        """The last signed place of a branch that was here when the stream was taken, and the till's signature."""
+        ...
+
     def heard(self, as_of: AsOf) -> None:
         """Remember the till's latest word on where its journal ends."""
         ...
@@ -142,13 +146,14 @@ class Keeper:
                 if batch.as_of is not None and batch.as_of.seq <= joined.seq:
                     stream.heard(batch.as_of)  # everything up to that moment is here
             ahead = max(branch.head.seq - joined.seq, 0) and branch.head.seq
+            proof = _proof(stream, branches, branch.name, ahead=bool(ahead))
             known = branches.get(branch.name, Branch(branch.name, branch.base, branch.base))
         # From here on it is on the disk (K1).
         if forked is not None:
             self._alarm("fork", till=batch.till, epoch=batch.epoch, seq=forked.seq, branch=forked.digest)
         status = "kept" if joined == believed.head else "behind"
         ack = sign_ack(self._signer, self.name, batch, branch.name, joined, utc_text(self._clock.now()))
-        return Answer(status, ack, ahead), branch.head.seq - known.head.seq
+        return Answer(status, ack, ahead, proof=proof), branch.head.seq - known.head.seq
 
 
 def believe(batch: Batch, public_key: bytes) -> Believed:
@@ -184,6 +189,16 @@ def believe(batch: Batch, public_key: bytes) -> Believed:
         if not Verifier(public_key).good(signature, signed_bytes(till, epoch, Head(seq, before))):
             raise ForgedBatchError(till=till, epoch=epoch, seq=seq, why="the till's key did not sign it")
     return Believed(Head(*batch.after), entries, parsed, digests, signature, batch.packed)
+
+
+def _proof(stream: Stream, branches: dict[str, Branch], mine: str, *, ahead: bool) -> Proof | None:
+    """What shows the sender that its epoch goes on elsewhere: on its own branch, or on another."""
+    names = [mine] if ahead else [name for name in branches if name != mine] if mine else []
+    for name in names:
+        if name in branches and (signed := stream.signed(name)) is not None:
+            head, signature = signed
+            return Proof(head.seq, head.digest, signature.hex())
+    return None
 
 
 def sign_ack(signer: Signer, keeper: str, batch: Batch, branch: str, head: Head, time: str) -> Ack:

@@ -33,6 +33,7 @@ __all__ = [
     "Batch",
     "KeeperInfo",
     "Paper",
+    "Proof",
     "ack_bytes",
     "as_of_bytes",
     "decode_batch",
@@ -127,6 +128,14 @@ class Ack(msgspec.Struct, frozen=True):
     signature: Signature
 
 
+class Proof(msgspec.Struct, frozen=True):
+    """A place in another history of the epoch, as the till's own key signed it: what makes "your disk is old" believable."""
+
+    seq: Number
+    digest: Digest
+    signature: Signature
+
+
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """`kept`: up to ack. `behind`: the batch joins nowhere; go on after `ack`. `stranger`: show your certificate."""
 
@@ -134,6 +143,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     ack: Ack | None = None
     ahead: Number = 0  # the keeper's last number on this branch, where it is beyond the ack
     papers: tuple[Paper, ...] = ()  # revocations and certificates that go down
+    proof: Proof | None = None  # with `ahead`, or with an ack on a branch
 
 
 _header = msgspec.json.Decoder(Batch)

@@ -24,12 +24,13 @@ from oppet.sync.messages import (
     Answer,
     AsOf,
     Batch,
+    Proof,
     ack_bytes,
     as_of_bytes,
     pack,
 )
 
-__all__ = ["BEAT_MS", "News", "Sender", "Source", "as_of", "marks_of"]
+__all__ = ["BEAT_MS", "News", "Sender", "Source", "as_of", "marks_of", "proves_another"]
 
 BEAT_MS = 20_000  # how often an idle till says where its journal ends
 FIRST_PAUSE_MS = 500
@@ -43,6 +44,11 @@ class Source(Protocol):
 
     till: str
     epoch: int
+
+    @property
+    def own_key(self) -> bytes:
+        """The till's public key where this is the till's own journal; nothing at a relay."""
+        ...
 
     @property
     def head(self) -> Head:
@@ -69,7 +75,7 @@ class Source(Protocol):
 class News(msgspec.Struct, frozen=True):
     """What an answer meant, for the page, the alarm list and the log."""
 
-    about: str  # kept | ahead | lost | stranger
+    about: str  # kept | lost | stranger; ahead | forked, shown by the till's own signature; claim: said and not shown
     keeper: str
     seq: int
     before: int = 0
@@ -89,6 +95,19 @@ def marks_of(source: Source) -> tuple[tuple[int, str], ...]:
         marks.append((seq, source.digest_at(seq)))
         seq, step = seq - step, step * 2
     return tuple(marks)
+
+
+def proves_another(source: Source, proof: Proof | None) -> bool:
+    """Whether this till's own key signed a place that this disk's history does not have (K18).
+
+    Without it a keeper that was taken over could close every till by saying that its disk is old.
+    """
+    if proof is None:
+        return False
+    head = Head(proof.seq, proof.digest)
+    if not Verifier(source.own_key).good(bytes.fromhex(proof.signature), signed_bytes(source.till, source.epoch, head)):
+        return False
+    return proof.seq > source.head.seq or source.digest_at(proof.seq) != proof.digest
 
 
 class Sender:
@@ -190,8 +209,10 @@ class Sender:
             return News("lost", self.keeper, ack.seq, before.seq if before is not None else 0)
         self._asking = False
         self.kept, self.ack = Head(ack.seq, ack.digest), ack
-        if answer.ahead > source.head.seq:
-            return News("ahead", self.keeper, answer.ahead, source.head.seq)
+        if answer.ahead > source.head.seq or (ack.branch and source.own_key):
+            about = "forked" if ack.branch else "ahead"
+            shown = not source.own_key or proves_another(source, answer.proof)
+            return News(about if shown else "claim", self.keeper, answer.ahead or ack.seq, source.head.seq)
         if before is not None and ack.seq < before.seq:
             return News("lost", self.keeper, ack.seq, before.seq)
         return News("kept", self.keeper, ack.seq, before.seq if before is not None else 0)

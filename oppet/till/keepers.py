@@ -26,7 +26,7 @@ from oppet.register.ports import KeeperState
 from oppet.sync.certificates import Directory, Standing
 from oppet.sync.copies import BUDGET_MS, Holding
 from oppet.sync.enrolment import Enrolled
-from oppet.sync.errors import EpochRevokedError, ForkedError, OldImageError
+from oppet.sync.errors import EpochRevokedError, ForkedError, OldImageError, UnshownClaimError
 from oppet.sync.messages import Ack, KeeperInfo, Paper
 from oppet.sync.sender import News, Sender, Source
 
@@ -188,7 +188,7 @@ class Keepers:
                 self.papers_came(info, answer.papers)
                 news = sender.answered(answer, self._clock.counter())
                 if news.about != "stranger":
-                    wrong = self._judged(info, self._source, news, sender.ack)
+                    wrong = self._judged(info, self._source, news)
                     with self._changed:
                         found.append(wrong if wrong is not None else True)
                     return
@@ -267,8 +267,8 @@ class Keepers:
         except OppetError as error:
             LOG.warning("%s", error)
 
-    def heard(self, keeper: KeeperInfo, source: Source, news: News, ack: Ack | None, took_ms: int) -> None:
-        wrong = self._judged(keeper, source, news, ack)
+    def heard(self, keeper: KeeperInfo, source: Source, news: News, ack: Ack | None, took_ms: int) -> None:  # noqa: ARG002
+        wrong = self._judged(keeper, source, news)
         with self._changed:
             if took_ms < BUDGET_MS:
                 self._silent.discard(keeper.name)
@@ -285,13 +285,15 @@ class Keepers:
         with self._changed:
             self._changed.notify_all()
 
-    def _judged(self, keeper: KeeperInfo, source: Source, news: News, ack: Ack | None) -> OppetError | None:
+    def _judged(self, keeper: KeeperInfo, source: Source, news: News) -> OppetError | None:
         """What an answer proves against this disk (K18)."""
         facts = {"keeper": keeper.name, "till": source.till, "epoch": source.epoch}
         if news.about == "ahead":
             return OldImageError(**facts, theirs=news.seq, ours=news.before)
-        if ack is not None and ack.branch:
+        if news.about == "forked":
             return ForkedError(**facts)
+        if news.about == "claim":
+            self._noted(UnshownClaimError(**facts))
         return None
 
     def _learn(self) -> None:

@@ -50,6 +50,10 @@ class History:
     now: int = NOW
 
     @property
+    def own_key(self) -> bytes:
+        return self.signer.public
+
+    @property
     def head(self) -> Head:
         return self.heads[-1]
 
@@ -97,10 +101,11 @@ class MemoryShelf:
     def __init__(self) -> None:
         self.kept: dict[tuple[str, int], dict[str, tuple[Head, list[bytes], list[Head]]]] = {}
         self.heard: dict[tuple[str, int], AsOf] = {}
+        self.signatures: dict[tuple[str, int], bytes] = {}
 
     @contextmanager
     def stream(self, standing: Standing) -> Iterator[_Held]:
-        held = _Held(self.kept.get((standing.till, standing.epoch), {}))
+        held = _Held(self.kept.get((standing.till, standing.epoch), {}), self.signatures)
         yield held
         self.kept[standing.till, standing.epoch] = held.kept
         if held.as_of is not None:
@@ -111,7 +116,10 @@ class MemoryShelf:
 
 
 class _Held:
-    def __init__(self, kept: dict[str, tuple[Head, list[bytes], list[Head]]]) -> None:
+    def __init__(
+        self, kept: dict[str, tuple[Head, list[bytes], list[Head]]], signatures: dict[tuple[str, int], bytes]
+    ) -> None:
+        self.signatures = signatures
         self.kept = {name: (base, list(entries), list(heads)) for name, (base, entries, heads) in kept.items()}
         self.as_of: AsOf | None = None
 
@@ -124,9 +132,15 @@ class _Held:
 
     def extend(self, branch: str, base: Head, believed: Believed) -> None:
         _, entries, heads = self.kept.setdefault(branch, (base, [], [base]))
+        self.signatures[branch, believed.head.seq] = believed.signature
         assert heads[-1] == believed.after
         entries.extend(believed.entries)
         heads.extend(Head(believed.after.seq + place, digest) for place, digest in enumerate(believed.digests, 1))
+
+    def signed(self, branch: str) -> tuple[Head, bytes] | None:
+        _, _, heads = self.kept[branch]
+        signature = self.signatures.get((branch, heads[-1].seq))
+        return None if signature is None else (heads[-1], signature)
 
     def heard(self, as_of: AsOf) -> None:
         self.as_of = as_of

@@ -14,7 +14,7 @@ from oppet.base.signing import Verifier
 from oppet.journal.entry import Head
 from oppet.sync.errors import BatchMalformedError, ForgedBatchError, PackedBombError
 from oppet.sync.keeper import Keeper
-from oppet.sync.messages import LARGEST_PLAIN, Batch, ack_bytes, decode_batch, encode_batch
+from oppet.sync.messages import LARGEST_PLAIN, Batch, Proof, ack_bytes, decode_batch, encode_batch
 from oppet.sync.sender import News, Sender
 from tests.sync.chain import NODE, OTHER, Bench, History
 
@@ -207,3 +207,35 @@ def test_r11_a_restored_disk_hears_that_the_keeper_is_ahead() -> None:
     drive(Sender(till, "S01-node", NODE.public), bench.keeper, random.Random(1), 0)
     news = drive(Sender(old, "S01-node", NODE.public), bench.keeper, random.Random(1), 0)
     assert [(item.about, item.seq) for item in news] == [("ahead", 10)]
+
+
+def test_k18_a_keeper_that_was_taken_over_cannot_close_a_till_by_saying_its_disk_is_old() -> None:
+    bench, till = Bench(), History()
+    till.write(10)
+    old = till.branch_off(6)
+    drive(Sender(till, "S01-node", NODE.public), bench.keeper, random.Random(1), 0)
+    sender = Sender(old, "S01-node", NODE.public)
+    asked = sender.ask(next(COUNTER))
+    assert asked is not None
+    honest = bench.receive(asked)
+    assert honest.proof is not None
+    forged = [
+        None,
+        msgspec.structs.replace(honest.proof, seq=20),
+        msgspec.structs.replace(honest.proof, signature=OTHER.sign(b"").hex()),
+        Proof(6, old.digest_at(6), old.signature(6, 6)[1].hex()),  # type: ignore[index]
+    ]
+    for proof in forged:
+        lie = msgspec.structs.replace(honest, proof=proof)
+        assert sender.answered(lie, next(COUNTER)).about == "claim"
+    assert sender.answered(honest, next(COUNTER)).about == "ahead"
+
+
+def test_k18_a_clone_is_shown_the_other_history() -> None:
+    bench, till = Bench(), History()
+    till.write(4)
+    clone = till.branch_off(3)
+    clone.write(3)
+    drive(Sender(till, "S01-node", NODE.public), bench.keeper, random.Random(1), 0)
+    news = drive(Sender(clone, "S01-node", NODE.public), bench.keeper, random.Random(1), 0)
+    assert [item.about for item in news] == ["kept", "forked"]

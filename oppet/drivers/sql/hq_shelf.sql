@@ -23,6 +23,11 @@ WHERE store_id = %(store)s AND stream_id = %(stream_id)s AND first_seq <= %(last
                     WHERE store_id = %(store)s AND stream_id = %(stream_id)s AND first_seq <= %(first)s)
 ORDER BY first_seq
 
+-- name: signed
+-- The last signed place of a history: each chunk ends on one.
+SELECT last_seq, encode(last_digest, 'hex'), signature FROM chunk
+WHERE store_id = %(store)s AND stream_id = %(stream_id)s ORDER BY first_seq DESC LIMIT 1
+
 -- name: add_chunk
 INSERT INTO chunk (store_id, day, stream_id, first_seq, last_seq, after_digest, last_digest, signature, first_time, last_time,
                    received, bytes, data)
