@@ -140,7 +140,8 @@ class Uploader:
         clock: SystemClock | None = None,
     ) -> None:
         """`linger_ms` gathers what is not urgent; `remember` is the file of last acknowledgements; while `lazy` says so
-        this keeper is only asked how far it is, because entries come to it by another way. `on_away` is called when the keeper did not answer."""
+        this keeper is only asked how far it is, because entries come to it by another way. `on_away` is called when the
+        keeper did not answer."""
         self.info = info
         self._listener = listener
         self._linger_ms = linger_ms
