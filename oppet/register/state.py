@@ -66,6 +66,7 @@ class Unprinted(msgspec.Struct, frozen=True):
 
 class State(msgspec.Struct):
     identity: EpochOpened | None = None
+    began: str = ""  # when this epoch did
     seq: int = 0
     time: str = ""
     prices: str = ""
@@ -92,6 +93,7 @@ class State(msgspec.Struct):
     slips_used: list[int] = []  # reserve slips that settled a case
     outage: str = ""  # when the reserve routine began, "" for none
     last_receipt: Unprinted | None = None
+    last_receipt_seq: int = 0
     last_path: str = ""  # how it left the till; empty while it waits
     last_total_ore: int = 0
     last_change_ore: int = 0
@@ -156,12 +158,13 @@ class State(msgspec.Struct):
     def _printable(self, series: str, number: int) -> None:
         self.flight = None
         self.last_receipt, self.last_path = Unprinted(series, number), ""
+        self.last_receipt_seq = self.seq
         self.unprinted.append(self.last_receipt)
 
     # --- one function a kind
 
     def _epoch(self, body: EpochOpened) -> None:
-        self.identity = body
+        self.identity, self.began = body, self.time
 
     def _closed(self, _: EpochClosed) -> None:
         self.closed = True

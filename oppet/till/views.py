@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from oppet.base.clock import local_minute
+from oppet.base.clock import local_minute, parse_utc
 from oppet.base.words import N_
 from oppet.fiscal.unit import UnitStatus
 from oppet.goods.article import Article, price_at, unit_price_ore
@@ -18,24 +18,32 @@ from oppet.paper import sheet
 from oppet.paper.paths import PathState, ReceiptPath
 from oppet.paper.receipts import quantity
 from oppet.paper.sheet import Line, Paper, Say, amount
+from oppet.paper.sheet import when as wall_clock
 from oppet.payments.means import MEANS, cash_due
+from oppet.register.ports import KeeperState
 from oppet.register.till import Till
 from oppet.sale.basket import Basket
 from oppet.sale.price import Priced, PricedLine
 from oppet.sale.settle import left_to_pay
+from oppet.sync.copies import Holding, copies_of, kept_up_to
 
 __all__ = [
+    "ALONE_DAYS",
     "ArticleView",
     "Devices",
+    "KeeperView",
     "Light",
     "LineView",
+    "Standing",
     "SumView",
     "TenderView",
     "article_view",
     "clock_text",
+    "keeper_views",
     "lights",
     "line_view",
     "paper_lines",
+    "standing",
     "suggestions",
     "sum_view",
 ]
@@ -189,7 +197,7 @@ def lights(till: Till, devices: Devices, say: Say) -> Iterator[Light]:
         yield Light(say(N_("Card, Swish")), say(N_("by hand")), "hand")
     yield _units_light(till, devices, say)
     yield _paper_light(till, devices, say)
-    yield Light(say(N_("Last sale")), say(N_("1 copy: this till only")), "hand")
+    yield from _copies_lights(till, say)
     free = till.desk.free_mb()
     sign = "off" if free < rules.disk_least_mb else "warn" if free < rules.disk_warn_mb else "ok"
     yield Light(say(N_("Disk")), f"{free // 1000} GB" if free >= 10_000 else f"{free} MB", sign)
@@ -225,6 +233,96 @@ def _paper_light(till: Till, devices: Devices, say: Say) -> Light:
         return Light(say(N_("Receipts")), good[0][0].name, "warn")
     low = good[0][1].low
     return Light(say(N_("Printer")), say(N_("paper is low")) if low else say(N_("ready")), "warn" if low else "ok")
+
+
+# --- who has what was sold ------------------------------------------------------------------------------------------
+
+ALONE_DAYS = 14  # what a till must manage alone (R15)
+FEW_DAYS = 3
+DAY_MS, HOUR_MS, MINUTE_MS = 86_400_000, 3_600_000, 60_000
+PLACES = {"store": N_("store node"), "till": N_("another till"), "hq": N_("head office")}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the till stands with its keepers."""
+
+    keepers: int  # it knows; 0 for a till that was never enrolled
+    inside: int  # in the store that have the last sale
+    outside: int  # at HQ
+    unkept: int  # entries that are not known to be at HQ
+    alone_ms: int  # since when no keeper answered, 0 while one does
+    left_days: int  # of the fourteen
+
+
+def standing(till: Till) -> Standing:
+    """Reckoned from signed acknowledgements alone (K14)."""
+    desk = till.desk
+    keepers = desk.ports.copies.keepers()
+    holdings = [Holding(keeper.name, keeper.place, keeper.kept) for keeper in keepers]
+    inside, outside = copies_of(max(desk.state.last_receipt_seq, 1), holdings)
+    alone_ms = 0
+    if keepers and all(keeper.silent for keeper in keepers):
+        heard = max((keeper.heard for keeper in keepers), default="") or desk.state.began
+        alone_ms = max(desk.now() - (parse_utc(heard) if heard else desk.now()), 1)
+    left = max(ALONE_DAYS - alone_ms // DAY_MS, 0)
+    return Standing(len(keepers), inside, outside, desk.state.seq - kept_up_to(holdings), alone_ms, left)
+
+
+def _copies_lights(till: Till, say: Say) -> Iterator[Light]:
+    stands = standing(till)
+    words = [say(N_("this till"))]
+    if stands.inside:
+        words.append(say(N_("{count} in the store")).format(count=stands.inside))
+    if stands.outside:
+        words.append(say(N_("head office")))
+    if till.desk.state.last_receipt_seq:
+        alone = len(words) == 1
+        word = say(N_("1 copy: this till only")) if alone else " + ".join(words)
+        yield Light(say(N_("Last sale")), word, ("warn" if stands.keepers else "hand") if alone else "ok")
+    if till.desk.ports.copies.refusal() is not None:
+        yield Light(say(N_("This disk")), say(N_("sells no more: see Drawer and day")), "off")
+    elif stands.alone_ms:
+        word = say(N_("{since}, {count} entries only here, {days} of 14 days left"))
+        said = word.format(since=lasted(stands.alone_ms, say), count=stands.unkept, days=stands.left_days)
+        yield Light(say(N_("Alone")), said, "off" if stands.left_days < FEW_DAYS else "warn")
+
+
+def lasted(ms: int, say: Say) -> str:
+    """How long, as people say it: minutes, hours, days."""
+    if ms >= 2 * DAY_MS:
+        return say(N_("{count} days")).format(count=ms // DAY_MS)
+    if ms >= 2 * HOUR_MS:
+        return say(N_("{count} hours")).format(count=ms // HOUR_MS)
+    return say(N_("{count} min")).format(count=ms // MINUTE_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperView:
+    name: str
+    place: str
+    sign: str
+    word: str  # "has everything", "12 entries behind", "silent for 3 hours"
+
+
+def keeper_views(till: Till, say: Say) -> list[KeeperView]:
+    """Every keeper of the till, for the day's pane."""
+    return [_keeper_view(keeper, till.desk.now(), say) for keeper in till.desk.ports.copies.keepers()]
+
+
+def _keeper_view(keeper: KeeperState, now: int, say: Say) -> KeeperView:
+    place = say(PLACES[keeper.place])
+    behind = say(N_("{count} entries behind")).format(count=keeper.behind)
+    if keeper.silent:
+        since = wall_clock(keeper.heard)[:16] if keeper.heard else ""
+        word = say(N_("silent since {since}")).format(since=since) if since else say(N_("has not answered yet"))
+        if since:
+            word += f" ({lasted(max(now - parse_utc(keeper.heard), 0), say)})"
+        return KeeperView(keeper.name, place, "warn", f"{word}, {behind}")
+    return KeeperView(keeper.name, place, "ok", behind if keeper.behind > FEW_BEHIND else say(N_("has everything")))
+
+
+FEW_BEHIND = 100  # of the sale that is going on
 
 
 def clock_text(till: Till) -> str:

@@ -33,7 +33,7 @@ from oppet.register.till import Till
 from oppet.sale.errors import NeedsApprovalError, ReservedError, WrongBadgeError, WrongPinError
 from oppet.sale.rights import Staff
 from oppet.sale.staff import StaffList
-from oppet.till import web_day, web_sale
+from oppet.till import views, web_day, web_sale
 from oppet.till.web_counter import Counter, Dialog, Message
 from oppet.till.web_display import Bell, display_about, display_events
 from oppet.till.web_form import Form, StalePageError
@@ -321,8 +321,34 @@ def health(counter: Desk) -> dict[str, Any]:
             "cases": len(desk.state.cases),
             "closed_units": sorted(desk.state.closed_units),
             "disk_free_mb": desk.free_mb(),
+            "copies": copies_health(counter.till),
             "prices": desk.state.prices,
         }
+
+
+def copies_health(till: Till) -> dict[str, Any]:
+    """Who has what was sold, how long the till has been alone, and what stands still since when (R15, R20)."""
+    stands = views.standing(till)
+    refusal = till.desk.ports.copies.refusal()
+    return {
+        "last_sale_in_store": stands.inside,
+        "last_sale_at_hq": stands.outside,
+        "unkept_entries": stands.unkept,
+        "alone_s": stands.alone_ms // 1000,
+        "days_left": stands.left_days,
+        "refusal": type(refusal).__name__ if refusal is not None else "",
+        "keepers": [
+            {
+                "name": keeper.name,
+                "place": keeper.place,
+                "behind": keeper.behind,
+                "silent": keeper.silent,
+                "heard": keeper.heard,
+                "why": keeper.why,
+            }
+            for keeper in till.desk.ports.copies.keepers()
+        ],
+    }
 
 
 # --- what went wrong before a deed --------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from oppet.base.money import thousandths
-from oppet.drivers.words import LANGUAGES, role_words, say, sayer, translations
+from oppet.drivers.words import LANGUAGES, explain, role_words, say, sayer, translations
 from oppet.goods.article import Article
 from oppet.journal.kinds import CashCounted
 from oppet.paper.receipts import percent, quantity
@@ -26,6 +26,7 @@ from oppet.paper.sheet import Paper, amount
 from oppet.paper.sheet import when as wall_clock
 from oppet.payments.means import MEANS
 from oppet.register.drawer import DENOMINATIONS
+from oppet.register.ports import Parked
 from oppet.register.state import NORMAL, Unprinted
 from oppet.register.till import Till
 from oppet.sale.basket import Basket
@@ -83,6 +84,8 @@ class Desktop:
     letter: str = ""  # and the draft that belongs to it
     message: Message | None = None
     dialog: Dialog | None = None
+    elsewhere: tuple[Parked, ...] = ()  # baskets parked at other tills, when the pane was opened
+    asked_elsewhere: bool = False  # and whether the store node answered
     unknown: Unknown | None = (
         None  # a sale that no control unit answered for; stays until the cashier says it is dealt with
     )
@@ -326,6 +329,22 @@ class Counter:
             )
             for b in baskets
         ]
+
+    def keepers(self) -> list[views.KeeperView]:
+        """Who keeps what this till wrote."""
+        return views.keeper_views(self.till, sayer(self.language))
+
+    def refusal(self) -> str:
+        """Why no new sale begins, "" while one may."""
+        refusal = self.till.desk.ports.copies.refusal()
+        return explain(refusal, self.language) if refusal is not None else ""
+
+    def standing(self) -> views.Standing:
+        return views.standing(self.till)
+
+    def elsewhere(self) -> list[tuple[Parked, str, str]]:
+        """Baskets at other tills as they were last heard of: (basket, when it was parked, total)."""
+        return [(one, wall_clock(one.since)[:16], amount(one.total_ore)) for one in self.desktop.elsewhere]
 
     @property
     def denominations(self) -> tuple[int, ...]:

@@ -5,10 +5,11 @@ Each asks the till and says which pane comes next, as in `web_sale.py`. Nothing 
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 
 from oppet.base.clock import SWEDEN
-from oppet.base.errors import RefusedError
+from oppet.base.errors import RefusedError, UnavailableError
 from oppet.base.words import N_
 from oppet.drivers.words import sayer
 from oppet.journal.kinds import ReportMade
@@ -65,6 +66,8 @@ def x(counter: Counter, _: Form, __: Staff | None) -> None:
 
 
 def z(counter: Counter, _: Form, approval: Staff | None) -> None:
+    with contextlib.suppress(UnavailableError):
+        counter.till.selling.parked_elsewhere()  # what went on at another till is none of this day's unfinished sales
     made = counter.till.drawer.z(approval)
     _show(counter, made)
     counter.desktop.counted = None

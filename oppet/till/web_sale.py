@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from oppet.base.errors import OppetError
+from oppet.base.errors import OppetError, UnavailableError
 from oppet.base.money import kronor, parse_milli, thousandths
 from oppet.base.words import N_
 from oppet.goods.errors import UnreadableCodeError
-from oppet.journal.kinds import LineAdded
+from oppet.journal.kinds import Elsewhere, LineAdded
 from oppet.paper.electronic import PREFIX
 from oppet.paper.sheet import amount
 from oppet.payments.means import CASH, means
 from oppet.register.checkout import Outcome
-from oppet.register.errors import NeedsQuantityError, NotPossibleNowError
+from oppet.register.errors import NeedsQuantityError, NotPossibleNowError, TakenElsewhereError
 from oppet.sale import basket as baskets
 from oppet.sale.errors import AgeNotCheckedError
 from oppet.sale.rights import Staff
@@ -186,6 +186,27 @@ def resume(counter: Counter, form: Form, _: Staff | None) -> None:
     counter.desktop.pane = "back" if counter.till.desk.basket().mode == "return" else "sell"
 
 
+def take_over(counter: Counter, form: Form, approval: Staff | None) -> None:
+    """A basket parked at another till goes on here."""
+    at = Elsewhere(form.text("till", 40), form.whole("epoch"), form.whole("number"))
+    try:
+        counter.till.selling.take_over(at, approval)
+    except TakenElsewhereError:
+        _look_elsewhere(counter)
+        raise
+    counter.desktop.pane = "sell"
+    counter.done(N_("The basket from till {till} goes on here."), till=at.till)
+
+
+def _look_elsewhere(counter: Counter) -> None:
+    """Ask what is parked at the other tills; a node that is silent is said so, and the till's own list stands."""
+    desktop = counter.desktop
+    try:
+        desktop.elsewhere, desktop.asked_elsewhere = tuple(counter.till.selling.parked_elsewhere()), True
+    except UnavailableError:
+        desktop.elsewhere, desktop.asked_elsewhere = (), False
+
+
 def abandon(counter: Counter, form: Form, approval: Staff | None) -> None:
     counter.till.selling.abandon(
         form.text("reason", 60).strip() or counter.say(N_("The customer changed their mind")), approval
@@ -321,6 +342,8 @@ def go(counter: Counter, form: Form, _: Staff | None) -> None:
         _before_money(counter, form)
     if pane == "count":
         desktop.counted = None
+    if pane == "parked":
+        _look_elsewhere(counter)
     if form.has("means"):
         desktop.means = means(form.text("means", 20)).name
     if form.has("tab"):
@@ -384,6 +407,6 @@ DEEDS: dict[str, Deed] = {
     deed.__name__.replace("_", "-"): deed
     for deed in (
         scan, pick, search, ask_price, change, void, discount, withdraw, member, age, park, resume, abandon, pay, finish, take_back,
-        copy, show_receipt, print_waiting, go, ask, close, training, slip_written,
+        take_over, copy, show_receipt, print_waiting, go, ask, close, training, slip_written,
     )
 }  # fmt: skip

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from litestar.testing import TestClient
 
-from oppet.journal.kinds import CashMoved, LineAdded, LineVoided, OutageBegan, Receipt, SignedIn, SlipsPrinted
+from oppet.base.errors import OppetError
+from oppet.journal.kinds import (
+    CashMoved,
+    Elsewhere,
+    LineAdded,
+    LineVoided,
+    OutageBegan,
+    Receipt,
+    SignedIn,
+    SlipsPrinted,
+)
+from oppet.register.errors import NeighboursAwayError
+from oppet.register.ports import Alone, KeeperState, Parked
 from oppet.register.till import Till
 from oppet.sale.staff import Member, StaffList
+from oppet.sync.errors import OldImageError
 from oppet.till.web import create_app
 from tests.register.world import MILK, World
 
@@ -254,3 +267,92 @@ def test_a_receipt_is_a_pdf_and_slips_are_numbered_before_they_are_printed(open_
     slips = open_till.client.post("/reserve/slips", data={"count": "2"}, headers={"Origin": f"http://{HOST}"})
     assert slips.content.startswith(b"%PDF")
     assert [(b.first, b.last) for b in open_till.world.bodies(SlipsPrinted) if isinstance(b, SlipsPrinted)] == [(1, 2)]
+
+
+class FakeKeepers(Alone):
+    """Two keepers in the store and HQ, as a test sets them."""
+
+    def __init__(self, *states: KeeperState, refused: OppetError | None = None) -> None:
+        self.states, self.refused = states, refused
+
+    def keepers(self) -> Sequence[KeeperState]:
+        return self.states
+
+    def refusal(self) -> OppetError | None:
+        return self.refused
+
+    def parked(self) -> Sequence[Parked]:
+        return [Parked(Elsewhere("S01-<K4>", 2, 17), "2026-11-22T08:10:00.000Z", 3, 12_345, 8)]
+
+
+def a_keeper(name: str, place: str, kept: int, *, silent: bool = False, behind: int = 0) -> KeeperState:
+    return KeeperState(name, place, kept, behind, "2026-11-22T08:00:00.000Z", silent)
+
+
+def sold_with(window: Window, keepers: Alone) -> str:
+    window.sign_in()
+    window.till.drawer.set_float(50_000)
+    window.till.selling.pick(MILK)
+    window.till.checkout.pay("cash", 2_000)
+    window.till.desk.ports.copies = window.till.desk.ports.neighbours = keepers
+    return window.load()
+
+
+def test_r15_the_strip_says_where_the_last_sale_is(window: Window) -> None:
+    alone = sold_with(window, Alone())
+    assert "1 kopia: bara denna kassa" in alone
+    window.till.desk.ports.copies = FakeKeepers(
+        a_keeper("S01-node", "store", 99), a_keeper("S01-K4", "till", 99), a_keeper("hq", "hq", 99)
+    )
+    text = window.load()
+    assert "denna kassa + 2 i butiken + huvudkontoret" in text
+    assert "Ensam" not in text
+
+
+def test_r15_a_till_alone_says_how_long_and_how_many_days_are_left(window: Window) -> None:
+    silent = FakeKeepers(
+        a_keeper("S01-node", "store", 3, silent=True, behind=9), a_keeper("hq", "hq", 2, silent=True, behind=10)
+    )
+    sold_with(window, silent)
+    window.world.clock.pass_ms(5 * 86_400_000)
+    text = window.load()
+    assert "Ensam" in text
+    assert re.search(r"5 dagar, \d+ poster bara här, 9 av 14 dagar kvar", text)
+    window.do("go", pane="day")
+    page = window.load()
+    assert "S01-node" in page
+    assert "tyst sedan 2026-11-22 09:00" in page
+    assert "9 poster efter" in page
+    health = window.client.get("/health").json()["copies"]
+    assert (health["days_left"], health["last_sale_in_store"]) == (9, 0)
+    assert [keeper["silent"] for keeper in health["keepers"]] == [True, True]
+
+
+def test_k18_a_disk_that_may_sell_no_more_says_so_and_what_to_do(window: Window) -> None:
+    wrong = OldImageError(keeper="S01-node", till="S01-K3", epoch=1, theirs=900, ours=5)
+    sold_with(window, FakeKeepers(a_keeper("S01-node", "store", 3), refused=wrong))
+    said = window.do("scan", text=MILK)
+    assert "chefens kod" in said
+    assert "säljer inte mer" in window.load()
+    window.do("go", pane="day")
+    assert "chefens kod" in window.load()
+    assert window.client.get("/health").json()["copies"]["refusal"] == "OldImageError"
+
+
+def test_r27_w4_baskets_at_other_tills_are_listed_as_text(window: Window) -> None:
+    sold_with(window, FakeKeepers(a_keeper("S01-node", "store", 99)))
+    text = window.do("go", pane="parked")
+    assert "S01-&lt;K4&gt;" in text
+    assert "123,45" in text
+    assert "Ta över" in text
+    said = window.do("take-over", till="S01-K4", epoch="2", number="17")
+    assert "svarar inte" in said
+
+
+def test_r27_a_silent_node_is_said_and_the_tills_own_list_stands(window: Window) -> None:
+    class Silent(FakeKeepers):
+        def parked(self) -> Sequence[Parked]:
+            raise NeighboursAwayError
+
+    sold_with(window, Silent(a_keeper("S01-node", "store", 99)))
+    assert "Butiksnoden svarar inte" in window.do("go", pane="parked")
