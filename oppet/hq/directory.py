@@ -68,6 +68,11 @@ class HqDirectory:
         self._doubtful = False  # a change failed after it was believed
         self._asked_ms = 0
 
+    @property
+    def root(self) -> bytes:
+        """Head office's own public key: what every certificate is held against."""
+        return self._signer.public
+
     # --- what is believed
 
     def follow(self) -> int:

@@ -1,16 +1,17 @@
 -- What head office asks its views about sales. Every statement on a growing table names store_id and day.
 
 -- name: stores
-SELECT store_id, name, banner, closed FROM store
+-- Those with a certificate here, and those that sold before it came; head office's own processes are no store.
+SELECT store_id, name, banner, closed FROM store WHERE store_id <> 'hq'
 UNION ALL
-SELECT DISTINCT store_id, store_id, '', false FROM stream WHERE store_id NOT IN (SELECT store_id FROM store)
+SELECT DISTINCT store_id, store_id, '', false FROM stream WHERE store_id <> 'hq' AND store_id NOT IN (SELECT store_id FROM store)
 ORDER BY 1
 
 -- name: streams
--- Histories, and in milliseconds since 1970: the till's last entry, its own word, our clock when it last came.
+-- Histories of tills (a store node's own journal sells nothing), and in milliseconds since 1970: the till's last entry, its own word, our clock when it last came.
 SELECT store_id, stream_id, till, epoch, branch, head_seq, (extract(epoch FROM head_time) * 1000)::bigint,
        (extract(epoch FROM as_of) * 1000)::bigint, (extract(epoch FROM heard) * 1000)::bigint, provisional, revoked
-FROM stream WHERE store_id = ANY(%(stores)s) AND head_seq > 0
+FROM stream WHERE store_id = ANY(%(stores)s) AND head_seq > 0 AND till NOT IN (store_id || '-node', store_id || '-keeper')
 ORDER BY store_id, till, epoch, branch <> '', base_seq, branch
 
 -- name: last_chunk
