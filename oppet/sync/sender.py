@@ -156,7 +156,7 @@ class Sender:
         self._marked = self._asking or self.kept is None
         if self._asking or self.kept is None:
             place = (head.seq, head.digest)
-            return Batch(source.till, source.epoch, place, place, "", source.as_of(), marks_of(source))
+            return Batch(source.till, source.epoch, place, place, "", source.as_of(), self._marks())
         if self.kept.seq < head.seq:
             return self._piece(self.kept)
         if now - self._beat >= BEAT_MS:
@@ -173,7 +173,16 @@ class Sender:
             return None
         source, self._marked = self.source, True
         place = (source.head.seq, source.head.digest)
-        return Batch(source.till, source.epoch, place, place, "", source.as_of(), marks_of(source))
+        return Batch(source.till, source.epoch, place, place, "", source.as_of(), self._marks())
+
+    def _marks(self) -> tuple[tuple[int, str], ...]:
+        """Where our history may part from the keeper's; the place it acknowledged last is one of them, so that a keeper
+        that lost nothing never seems to have lost what lies between two steps (K12)."""
+        marks = marks_of(self.source)
+        if self.kept is None or not self.kept.seq or self.kept.seq > self.source.head.seq:
+            return marks
+        both = sorted({*marks, (self.kept.seq, self.kept.digest)}, reverse=True)
+        return tuple(both if len(both) <= MOST_MARKS else [*both[: MOST_MARKS - 1], both[-1]])
 
     def _piece(self, after: Head) -> Batch | None:
         source = self.source

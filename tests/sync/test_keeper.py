@@ -239,3 +239,24 @@ def test_k18_a_clone_is_shown_the_other_history() -> None:
     drive(Sender(till, "S01-node", NODE.public), bench.keeper, random.Random(1), 0)
     news = drive(Sender(clone, "S01-node", NODE.public), bench.keeper, random.Random(1), 0)
     assert [item.about for item in news] == ["kept", "forked"]
+
+
+def test_k12_a_keeper_that_lost_nothing_never_seems_to_have_lost_something() -> None:
+    """After a lost answer our history has grown: the place acknowledged before is asked for by name."""
+    bench, till = Bench(), History()
+    sender, now = Sender(till, "S01-node", NODE.public), 0
+    for more in (1, 5, 11, 2, 23, 4):
+        till.write(more)
+        for _ in range(4):
+            now += 60_000
+            batch = sender.ask(now)
+            if batch is None:
+                break
+            assert sender.answered(bench.receive(batch), now).about == "kept"
+        now += 60_000
+        till.write(6)
+        batch = sender.ask(now)
+        assert batch is not None
+        bench.receive(batch)
+        sender.failed(now, 0)  # its answer was lost
+        till.write(9)
