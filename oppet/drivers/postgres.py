@@ -80,6 +80,17 @@ class EmbeddedPostgres:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    def answers(self) -> bool:
+        """Whether a server, started by whomever, answers in this folder."""
+        if not (self.folder / "PG_VERSION").exists():
+            return False
+        self._sockets = find_suitable_socket_dir(self.folder, PostgresServer.runtime_path)
+        try:
+            psycopg.connect(self.dsn, connect_timeout=5, application_name="oppet look").close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
     def start(self, wait_s: float = START_S) -> str:
         """Make the folder a database the first time, start the server, and give the DSN once it answers.
 

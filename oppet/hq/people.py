@@ -68,24 +68,32 @@ class People:
 
         Raises PersonExistsError, RolesUnfitError, HandleUnfitError.
         """
+        with self.tables.change() as t:
+            code = self.put(t, number, handle, roles, by)
+            self._write(ActDone(by, "add_person", str(number), facts=(Fact("roles", ",".join(roles)),)))
+        return code
+
+    def put(self, t: Change, number: int, handle: str, roles: Sequence[str], by: int) -> str:
+        """The same inside a transaction of whoever writes it down."""
         handle, given = check_handle(handle), check_roles(roles)
         if not 1 <= number <= LARGEST_NUMBER:
             raise NoPersonError(number=number)
-        code, now = new_code(), self._door.clock.now()
-        with self.tables.change() as t:
-            if not t.add_person(number, handle, given, now, by):
-                raise PersonExistsError(number=number)
-            t.put_code(number, digest_of(code), now)
-            self._write(ActDone(by, "person_added", str(number), facts=(Fact("roles", ",".join(given)),)))
-        return code
+        if not t.add_person(number, handle, given, self._door.clock.now(), by):
+            raise PersonExistsError(number=number)
+        return self.put_code(t, number)
 
     def fresh_code(self, number: int, by: int) -> str:
         """A new code, for another passkey. Raises NoPersonError."""
-        code, now = new_code(), self._door.clock.now()
         with self.tables.change() as t:
-            self._there(t, number)
-            t.put_code(number, digest_of(code), now)
-            self._write(ActDone(by, "person_code_given", str(number)))
+            code = self.put_code(t, number)
+            self._write(ActDone(by, "give_code", str(number)))
+        return code
+
+    def put_code(self, t: Change, number: int) -> str:
+        """The same inside a transaction of whoever writes it down."""
+        self._there(t, number)
+        code = new_code()
+        t.put_code(number, digest_of(code), self._door.clock.now())
         return code
 
     def end(self, number: int, by: int) -> None:
@@ -93,7 +101,7 @@ class People:
         with self.tables.change() as t:
             self._there(t, number)
             t.end_person(number, self._door.clock.now())
-            self._write(ActDone(by, "person_ended", str(number)))
+            self._write(ActDone(by, "end_person", str(number)))
 
     def set_roles(self, t: Change, number: int, roles: Sequence[str]) -> None:
         """Inside the transaction of who approved it; ends the person's sessions. Raises NoPersonError."""
