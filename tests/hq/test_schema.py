@@ -118,7 +118,7 @@ def test_every_growing_table_is_ready_to_be_spread(dsn: str) -> None:
     """store_id first in the key and in it the day, partitioned by month, every unique index with store_id, no foreign key."""
     with psycopg.connect(dsn) as connection:
         growing = {name for (name,) in connection.execute("SELECT name FROM growing")}
-        partitioned = dict(
+        partitioned: dict[str, str] = dict(
             connection.execute(
                 "SELECT partrelid::regclass::text, pg_get_partkeydef(partrelid) FROM pg_partitioned_table"
             ).fetchall()
