@@ -3,7 +3,7 @@
 One uploader for each keeper (`drivers/upload.py`), so that no keeper waits for another. The second copy waits on the
 keepers in the store alone, all at once, within one budget; one that was silent is not waited for until it has answered
 quickly in the background, and one that is catching up with a long backlog is not waited for either. HQ is only asked
-how far it is while the store node answers: the node relays. Keeps K17 (one budget, and a silent keeper costs it once),
+how far it is while the store node answers and HQ gets further: the node relays. Keeps K17 (one budget, and a silent keeper costs it once),
 K18 (an old disk, a fork or a revoked epoch begins no sale) and K9 (a revocation is believed from whoever may say it).
 """
 
@@ -36,6 +36,7 @@ LOG = logging.getLogger("oppet.keepers")
 
 CONFIRM_MS = 1_500  # before the first entry after boot: what a cashier does not notice when the cable is cut
 CATCHING_UP = 500  # entries behind: more than this is not waited for, it would only spend the budget
+RELAY_MS = 60_000  # HQ is given no entries while the node answers, unless it gets no further for this long
 LINGER_MS = 500  # scans are gathered; a sale goes at once
 MOST_ALARMS = 20
 INSIDE = ("store", "till")
@@ -73,6 +74,8 @@ class Keepers:
         self._changed = threading.Condition()
         self._ups: list[Uploader] = []
         self._silent: set[str] = set()
+        self._hq_moved = clock.counter()  # when HQ last had more than before, or everything
+        self._hq_has: dict[tuple[str, int], int] = {}
         self._refusal: OppetError | None = None
         self.alarms: list[tuple[int, OppetError]] = []  # when, and what; the latest last
         self._learn()
@@ -87,6 +90,8 @@ class Keepers:
         nodes: list[Uploader] = []
 
         def relayed() -> bool:
+            if self._clock.counter() - self._hq_moved >= RELAY_MS:
+                return False
             return any(up.kept(self._source.till, self._source.epoch) is not None for up in nodes)
 
         for info in sorted(infos, key=lambda info: info.place != "store"):
@@ -267,11 +272,16 @@ class Keepers:
         except OppetError as error:
             LOG.warning("%s", error)
 
-    def heard(self, keeper: KeeperInfo, source: Source, news: News, ack: Ack | None, took_ms: int) -> None:  # noqa: ARG002
+    def heard(self, keeper: KeeperInfo, source: Source, news: News, ack: Ack | None, took_ms: int) -> None:
         wrong = self._judged(keeper, source, news)
         with self._changed:
             if took_ms < BUDGET_MS:
                 self._silent.discard(keeper.name)
+            if keeper.place == "hq" and ack is not None:
+                place = source.till, source.epoch
+                if ack.seq >= source.head.seq or ack.seq > self._hq_has.get(place, 0):
+                    self._hq_moved = self._clock.counter()
+                self._hq_has[place] = ack.seq
             if wrong is not None and source is self._source and self._refusal is None:
                 self._refusal = wrong
                 self._noted(wrong)

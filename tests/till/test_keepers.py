@@ -34,7 +34,9 @@ def papers(*infos: KeeperInfo, directory: Directory | None = None) -> Enrolled:
 def keepers_of(
     till: History, tmp_path: Path, *infos: KeeperInfo, others: dict[tuple[str, int], bytes] | None = None
 ) -> Iterator[Keepers]:
-    found = Keepers(till, papers(*infos), tmp_path / "epoch-0001.papers.json", {} if others is None else others, SystemClock())
+    found = Keepers(
+        till, papers(*infos), tmp_path / "epoch-0001.papers.json", {} if others is None else others, SystemClock()
+    )
     try:
         yield found
     finally:
