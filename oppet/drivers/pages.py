@@ -302,6 +302,7 @@ def create_app(
             answer.set_cookie(office._cookie("language", data["language"], 31_536_000))
         return answer
 
+    _no_shared_paths(handlers)
     static = create_static_files_router("/static", [*office.folders], opt=ANYONE, include_in_schema=False)
     openapi = None
     if schema:
@@ -321,6 +322,13 @@ def create_app(
         response_cache_config=ResponseCacheConfig(default_expiration=None),
         **more,
     )
+
+
+def _no_shared_paths(handlers: Sequence[ControllerRouterHandler]) -> None:
+    """Two handlers of one path are registered twice, and one that runs in a thread does not survive that."""
+    paths = [path for handler in handlers for path in getattr(handler, "paths", ())]
+    twice = sorted({path for path in paths if paths.count(path) > 1})
+    assert not twice, f"give each handler a path of its own: {twice}"
 
 
 async def _harden(message: Message_, _: Scope) -> None:

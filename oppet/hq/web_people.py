@@ -35,7 +35,7 @@ def sign_in_page(request: Asked, desk: Desk, hq: Hq) -> Response[str]:
     return desk.page(request, "sign_in.html", options=hq.people.question(), demo=hq.demo)
 
 
-@post("/sign-in", opt=ANYONE, include_in_schema=False, sync_to_thread=True, status_code=303)
+@post("/sign-in/passkey", opt=ANYONE, include_in_schema=False, sync_to_thread=True, status_code=303)
 def sign_in(request: Asked, desk: Desk, hq: Hq, data: Fields) -> Response[str]:
     token = hq.people.sign_in(Form(data).text("credential", LONGEST_ANSWER))
     answer = desk.go(request, desk.home)
@@ -68,7 +68,7 @@ def register_page(request: Asked, desk: Desk) -> Response[str]:
     return desk.page(request, "register.html", made=None)
 
 
-@post("/register", opt=ANYONE, include_in_schema=False, sync_to_thread=True, status_code=200)
+@post("/register/code", opt=ANYONE, include_in_schema=False, sync_to_thread=True, status_code=200)
 def register(request: Asked, desk: Desk, hq: Hq, data: Fields) -> Response[str]:
     form = Form(data)
     begun = hq.people.begin(form.whole("number", 1, LARGEST_NUMBER), form.text("code", 40))
