@@ -192,8 +192,11 @@ def believe(batch: Batch, public_key: bytes) -> Believed:
 
 
 def _proof(stream: Stream, branches: dict[str, Branch], mine: str, *, ahead: bool) -> Proof | None:
-    """What shows the sender that its epoch goes on elsewhere: on its own branch, or on another."""
-    names = [mine] if ahead else [name for name in branches if name != mine] if mine else []
+    """What shows the sender that its epoch goes on elsewhere: on another branch; on its own only where there is no other.
+
+    A fork's own branch may be ahead of nothing but the sender's marks, which lie far apart.
+    """
+    names = [name for name in branches if name != mine] if mine else [mine] if ahead else []
     for name in names:
         if name in branches and (signed := stream.signed(name)) is not None:
             head, signature = signed

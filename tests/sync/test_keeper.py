@@ -231,6 +231,22 @@ def test_k18_a_keeper_that_was_taken_over_cannot_close_a_till_by_saying_its_disk
     assert sender.answered(honest, next(COUNTER)).about == "ahead"
 
 
+def test_k18_a_clone_whose_marks_lie_around_what_is_kept_is_shown_the_other_history() -> None:
+    bench, till = Bench(), History()
+    till.write(4)
+    clone = till.branch_off(4)
+    till.write(3)
+    clone.write(16)
+    bench.receive(till.batch(0, 7))
+    bench.receive(clone.batch(4, 14))
+    sender = Sender(clone, "S01-node", NODE.public)
+    asked = sender.ask(next(COUNTER))
+    assert asked is not None
+    answer = bench.receive(asked)  # the marks are 20, 19, 17, 13: this branch seems to be ahead of the last of them
+    assert answer.ahead == 14
+    assert sender.answered(answer, next(COUNTER)).about == "forked"
+
+
 def test_k18_a_clone_is_shown_the_other_history() -> None:
     bench, till = Bench(), History()
     till.write(4)
