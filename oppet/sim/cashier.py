@@ -186,6 +186,10 @@ def _resume(machine: TillMachine, chance: Random) -> None:
     own = sorted(sale for sale, basket in till.desk.state.baskets.items() if basket.state == baskets.PARKED)
     if there and (not own or chance.random() < 0.6):
         machine.world.take_over(machine, chance.choice(there))
+    elif own and chance.random() < 0.1:
+        till.selling.resume(own[0])
+        till.selling.park()  # the customer is not back yet
+        return
     elif own:
         till.selling.resume(chance.choice(own))
     else:

@@ -11,6 +11,8 @@ from functools import partial
 from random import Random
 from typing import Any, Protocol
 
+import msgspec
+
 from oppet.base.errors import OppetError, RefusedError, UnavailableError, UntrustedError
 from oppet.base.signing import Signer
 from oppet.goods.catalogue import Catalogue
@@ -68,7 +70,7 @@ class Chain(Protocol):
     def died(self, name: str) -> None: ...
     def disk_shrank(self, machine: Machine) -> None: ...
     def forked(self, till: str, epoch: int) -> None: ...
-    def ahead(self, machine: Machine, sender: Sender) -> None: ...
+    def ahead(self, machine: Machine, sender: Sender, about: str) -> None: ...
     def next_epoch(self, till: str) -> int: ...
     def witness(self, machine: Any) -> list[Signer]: ...
     def keepers_of(self, machine: Any) -> list[Machine]: ...
@@ -164,7 +166,7 @@ class KeeperRole:
             standing = self.directory.standing(till, epoch)
             if standing is not None and standing.revoked:
                 papers = tuple(p for p in self.directory.papers_of(till, epoch) if p.kind == "revocation")
-                return Answer(answer.status, answer.ack, answer.ahead, papers)
+                return msgspec.structs.replace(answer, papers=papers)
         return answer
 
     def introduce(self, papers: Sequence[Paper]) -> int:
@@ -243,8 +245,10 @@ def post(
         if papers_came is not None:
             papers_came.extend(answer.papers)
         _judge(world, sender, before)
-        if news.about == "ahead" and papers_came is not None:
-            machine.world.ahead(machine, sender)
+        if news.about in ("ahead", "forked") and papers_came is not None:
+            world.ahead(machine, sender, news.about)
+        if news.about == "claim":
+            world.laws.wrong("4", f"{target.name} claims of {sender.source.till} what it does not show")
     return True
 
 

@@ -17,6 +17,7 @@ from oppet.sim.thief import BLOWS, LIES
 __all__ = ["Schedule", "Size", "Step", "make", "smaller"]
 
 MINUTE = 60_000
+TEMPERS = (1, 1, 2, 5)  # how far apart faults lie: what goes wrong deep inside needs some peace to get there
 DEED_MS = 20_000  # between two deeds at one till, on average
 
 
@@ -49,20 +50,20 @@ class Schedule(msgspec.Struct, frozen=True):
 
 # what → (weight, on whom, first number up to, second number up to)
 FAULTS: dict[str, tuple[int, str, int, int]] = {
-    "weather": (34, "scope", 600, 10 * MINUTE),
-    "cut": (4, "scope", 1000, 20 * MINUTE),
-    "crash": (16, "machine", 12, 4 * MINUTE),
+    "weather": (34, "scope", 600, 6 * MINUTE),
+    "cut": (4, "scope", 1000, 12 * MINUTE),
+    "crash": (16, "machine", 12, 2 * MINUTE),
     "disk fails": (5, "machine", 4, 2),
-    "disk full": (3, "machine", 1, 10 * MINUTE),
-    "disk lies": (3, "machine", 1, 10 * MINUTE),
-    "disk lost": (2, "machine", 1, 20 * MINUTE),
+    "disk full": (3, "machine", 1, 2 * MINUTE),
+    "disk lies": (2, "machine", 1, 6 * MINUTE),
+    "disk lost": (2, "machine", 1, 5 * MINUTE),
     "image": (5, "machine", 1, 1),
     "restored": (2, "machine", 1, 10 * MINUTE),
     "clone": (2, "till", 1, 20 * MINUTE),
-    "clock": (4, "till", 2, 30 * MINUTE),
+    "clock": (3, "till", 2, 30 * MINUTE),
     "unit": (12, "till", 3, 3),
-    "unit dead": (4, "till", 3, 10 * MINUTE),
-    "printer": (4, "till", 1, 8 * MINUTE),
+    "unit dead": (4, "till", 3, 3 * MINUTE),
+    "printer": (4, "till", 1, 3 * MINUTE),
     "revoked": (1, "till", 1, 1),
     "countersign": (3, "store", 1, 1),
     "renewed": (1, "store", 1, 1),
@@ -95,7 +96,7 @@ def make(seed: int, size: Size) -> Schedule:
             at += chance.randrange(1, 2 * DEED_MS)
     names = list(FAULTS)
     weights = [FAULTS[name][0] for name in names]
-    between = max(DEED_MS // max(len(tills), 1), 2_000)
+    between = max(DEED_MS // max(len(tills), 1), 2_000) * chance.choice(TEMPERS)
     at = chance.randrange(2 * between)
     calm = 0
     while at < size.seconds * 1_000:

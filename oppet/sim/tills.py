@@ -132,10 +132,13 @@ class TillMachine(Machine):
         """Whether this disk has failed lately: a refusal it explains."""
         return self.disk.troubled
 
-    def refuse_old(self, keeper: str, ours: int) -> None:
-        """A keeper has shown that this disk is an old copy."""
-        facts = {"till": self.till, "epoch": self.epoch}
-        self.refusal = OldImageError(**facts, keeper=keeper, theirs=ours + 1, ours=ours)
+    def refuse(self, about: str, keeper: str, ours: int) -> None:
+        """A keeper has shown that this disk is an old copy, or that a copy of it has sold as well."""
+        facts = {"till": self.till, "epoch": self.epoch, "keeper": keeper}
+        if about == "forked":
+            self.refusal = ForkedError(**facts)
+        else:
+            self.refusal = OldImageError(**facts, theirs=ours + 1, ours=ours)
 
     # --- paper
 
@@ -171,19 +174,15 @@ class TillMachine(Machine):
         if came:
             self.role.introduce(came)
         if epoch == self.epoch:
-            self._look(target, epoch)
+            self._look(epoch)
         return answered
 
-    def _look(self, target: Machine, epoch: int) -> None:
-        """Whether a keeper has shown that this epoch is over (K18)."""
+    def _look(self, epoch: int) -> None:
+        """Whether a paper says that this epoch is over (K18)."""
         assert self.role is not None
         standing = self.role.directory.standing(self.till, epoch)
-        facts = {"till": self.till, "epoch": epoch}
-        ack = self.sender(target, epoch).ack
         if standing is not None and standing.revoked:
-            self.refusal = EpochRevokedError(**facts, reason=standing.revoked)
-        elif ack is not None and ack.branch:
-            self.refusal = ForkedError(**facts, keeper=target.name)
+            self.refusal = EpochRevokedError(till=self.till, epoch=epoch, reason=standing.revoked)
 
     def pump(self) -> None:
         """What the background does: everything to everybody."""

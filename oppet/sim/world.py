@@ -226,14 +226,14 @@ class World:
             if keeper.up and keeper.role.directory.standing(till, epoch) is not None:
                 keeper.role.introduce([paper])
 
-    def ahead(self, machine: Machine, sender: Sender) -> None:
+    def ahead(self, machine: Machine, sender: Sender, about: str) -> None:
         """A keeper knows more of this till than its disk does (K18)."""
         assert isinstance(machine, TillMachine)
         till, epoch = sender.source.till, sender.source.epoch
         if (till, epoch) not in self.laws.doubtful:
-            self.laws.wrong("4", f"{sender.keeper} is ahead of the honest disk of {machine.name}")
+            self.laws.wrong("4", f"{sender.keeper} calls the honest disk of {machine.name} old or forked")
         if epoch == machine.epoch:
-            machine.refuse_old(sender.keeper, sender.source.head.seq)
+            machine.refuse(about, sender.keeper, sender.source.head.seq)
 
     # --- what cashiers ask of the world
 
@@ -590,10 +590,10 @@ class World:
         self.settling = True
         self.network.calm()
         self.thief.calm()
-        for end, name, mood in list(self._ends):
-            if mood != "clone stops":
+        for _, name, mood in self._ends:
+            if mood != "clone stops":  # it goes on: what it wrote must reach head office too
                 self._end(name, mood)
-                self._ends.remove((end, name, mood))
+        self._ends.clear()
         for machine in list(self.machines.values()):
             machine.disk.full, machine.disk.fails = False, []
             machine.disk.honest()
@@ -698,7 +698,7 @@ EDGES: dict[str, tuple[str, ...]] = {
         "kept", "behind", "stranger", "fork", "BatchMalformedError", "BatchTooLargeError", "ForgedBatchError",
         "PackedBombError", "DiskFailedError", "DiskFullError",
     ),
-    "sender": ("kept", "ahead", "lost", "stranger", "failed", "ForgedAckError"),
+    "sender": ("kept", "ahead", "forked", "lost", "stranger", "failed", "ForgedAckError"),
     "directory": (
         "store new", "store known", "store refused", "till new", "till known", "till refused", "revocation new",
         "revocation known", "revocation refused", "provisional",
