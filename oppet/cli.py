@@ -35,7 +35,7 @@ ROOMS: Mapping[str, str] = {
 }
 
 VERBS: Mapping[str, Verb] = {
-    "demo": Verb("oppet.demo.goods:demo", "Open a till in the browser with real goods and simulated control units."),
+    "demo": Verb("oppet.demo.main:demo", "Open a chain on this machine: head office, two stores, four tills."),
     "till run": Verb("oppet.till.main:run", "Run a till from its settings file."),
     "till staff": Verb("oppet.till.staff_verbs:staff", "Add somebody to the staff list, or give them a new PIN."),
     "till enrol": Verb("oppet.till.epochs:enrol", "Give a till its name and papers with the manager's code."),
@@ -46,6 +46,11 @@ VERBS: Mapping[str, Verb] = {
     "store invite": Verb("oppet.store.enrolment:invite", "Open a door for one till and sign its certificate."),
     "hq run": Verb("oppet.hq.main:run", "Run head office: keeper, pages and its database."),
     "hq migrate": Verb("oppet.hq.main:migrate", "Bring head office's database to this version."),
+    "hq rebuild": Verb("oppet.hq.entry_verbs:rebuild", "Make head office's views again from the entries it keeps."),
+    "hq verify": Verb("oppet.hq.entry_verbs:verify", "Check every entry head office keeps, by its own papers."),
+    "hq store": Verb("oppet.hq.verbs:store", "Add, change, close or list stores."),
+    "hq till": Verb("oppet.hq.verbs:till", "Countersign, revoke or list tills."),
+    "hq person": Verb("oppet.hq.verbs:person", "Add people, give them codes, shut them out, or list them."),
     "journal verify": Verb(
         "oppet.audit.journal_verbs:verify", "Say whether a journal is whole, or the first thing wrong with it."
     ),
