@@ -124,7 +124,7 @@ class Opened:
             pool = Pool(dsn)
             self._closing.append(pool.close)
             tables = OfficeTables(pool)
-            info = self._info(signer, ports.keeper)
+            self.info = info = self._info(signer, ports.keeper)
             self.directory = HqDirectory(tables, signer, clock, lambda: info)
             self.directory.follow()
             installation = files.installation(folder / "hq.key")
