@@ -21,6 +21,7 @@ from oppet.hq.main import Opened, Ports, database_of, open_hq, prepare, read_set
 from oppet.hq.web_fleet import fleet_of
 from oppet.journal.kinds import ActDone, Fact
 from oppet.people.roles import VIEWER
+from oppet.sync.certificates import StoreCertificate
 from oppet.sync.enrolment import MINUTES
 from oppet.sync.messages import KeeperInfo
 
@@ -84,15 +85,9 @@ def store(
     """
     with _office(settings) as hq:
         if action == "list":
-            rows = [
-                {"store": s.store, "name": s.name, "banner": s.banner, "closed": s.closed}
-                for s in hq.directory.stores()
-            ]
-            _say(
-                as_json,
-                {"stores": rows},
-                "\n".join(f"{r['store']}  {r['name']}  {r['banner']}{'  closed' * bool(r['closed'])}" for r in rows),
-            )
+            known_ones = hq.directory.stores()
+            lines = [f"{s.store}  {s.name}  {s.banner}{'  closed' if s.closed else ''}" for s in known_ones]
+            _say(as_json, {"stores": [_facts(s) for s in known_ones]}, "\n".join(lines))
             return 0
         if not name or name == HQ_STORE:
             raise NumberMissingError(action=action) if not name else NoStoreError(store=name)
@@ -105,29 +100,16 @@ def store(
                 )
                 hq.post.write(ActDone(by, "invite_store", name, facts=facts))
                 info: KeeperInfo = hq.info
-                answer = {
-                    "store": name,
-                    "invitation": invited.name,
-                    "code": invited.code,
-                    "minutes": MINUTES,
-                    "url": info.url,
-                }
-                answer |= {"tls": info.tls}
-                _say(
-                    as_json,
-                    answer,
-                    f"Store {name}: invitation {invited.name}, code {invited.code}, for {MINUTES} minutes.\nHead office: {info.url}  TLS {info.tls}",
-                )
+                text = f"Store {name}: invitation {invited.name}, code {invited.code}, for {MINUTES} minutes."
+                answer = {"store": name, "invitation": invited.name, "code": invited.code, "minutes": MINUTES}
+                answer |= {"url": info.url, "tls": info.tls}
+                _say(as_json, answer, f"{text}\nHead office: {info.url}  TLS {info.tls}")
                 return 0
             changes: dict[str, object] = {"closed": True} if action == "close" else {}
             changes |= {word: value for word, value in (("name", called), ("banner", banner)) if value}
             after = hq.directory.change_store(t, name, **changes)
             hq.post.write(ActDone(by, f"{action}_store", name, facts=facts))
-        _say(
-            as_json,
-            {"store": after.store, "name": after.name, "banner": after.banner, "closed": after.closed},
-            f"Store {name}: {after.name}, {after.banner}{', closed' if after.closed else ''}.",
-        )
+        _say(as_json, _facts(after), f"Store {name}: {after.name}, {after.banner}{', closed' if after.closed else ''}.")
     return 0
 
 
@@ -227,21 +209,13 @@ def person(
         people = hq.context.people
         if action == "list":
             with hq.context.tables.change() as t:
-                rows = [
-                    {
-                        "number": p.number,
-                        "handle": p.handle,
-                        "roles": list(p.roles),
-                        "keys": p.keys,
-                        "ended": bool(p.ended),
-                    }
-                    for p in t.persons()
-                ]
-            _say(
-                as_json,
-                {"people": rows},
-                "\n".join(f"{r['number']}  {r['handle']}  {', '.join(r['roles'])}" for r in rows),
-            )
+                persons = t.persons()
+            rows = [
+                {"number": p.number, "handle": p.handle, "roles": list(p.roles), "keys": p.keys, "ended": bool(p.ended)}
+                for p in persons
+            ]
+            lines = [f"{p.number}  {p.handle}  {', '.join(p.roles)}{'  shut out' if p.ended else ''}" for p in persons]
+            _say(as_json, {"people": rows}, "\n".join(lines))
             return 0
         if not number:
             raise NumberMissingError(action=action)
@@ -261,6 +235,10 @@ def person(
             f"Person {number}: code {code}, for an hour, at the page /register.",
         )
     return 0
+
+
+def _facts(store: StoreCertificate) -> dict[str, Any]:
+    return {"store": store.store, "name": store.name, "banner": store.banner, "closed": store.closed}
 
 
 def _say(as_json: bool, facts: dict[str, Any], text: str) -> None:
