@@ -17,15 +17,7 @@ from tests.browser.conftest import FLAGS
 from tests.browser.store_pages import ServedStore, served_store
 from tests.conftest import find_chromium
 
-PAGES = {
-    "now": "",
-    "till": "till/S01-K2",
-    "baskets": "baskets",
-    "z": "z",
-    "new": "new",
-    "alarms": "alarms",
-    "door": "sign-in",
-}
+PAGES = {"now": "", "till": "till/S01-K2", "baskets": "baskets", "z": "z", "new": "new", "alarms": "alarms"}
 
 
 def opened(browser: Browser, shop: ServedStore, size: str, language: str, door: bool) -> Page:

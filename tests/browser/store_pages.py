@@ -127,8 +127,8 @@ def a_real_store(folder: Path, clock: FakeClock) -> FakeBackroom:
     entries = node.kept["S01-K2", 1, ""][1]
     at = len(entries) - 12
     clock.instant, now = parse_utc(parse(entries[at]).time) + 4 * MINUTE_MS, clock.instant
-    article = LineAdded(900, 1, "10001", "Mellanmjölk 1 l", "Mejeri", "vara", 1000, "st", 1_690, 1_690, 600)
-    node.fork("S01-K2", at, [SaleOpened(900, "sale", 101), article])
+    line = LineAdded(900, 1, "10001", "Mellanmjölk 1 l", "Mejeri", "vara", 1000, "st", 1_690, 1_690, 600)
+    node.fork("S01-K2", at, [SaleOpened(900, "sale", 101), line])
     clock.instant = now
     reason = "Två journaler: gammal diskavbild"
     node.directory.add(make_paper(Revocation("S01-K2", 1, reason, utc_text(now)), MANAGER))
