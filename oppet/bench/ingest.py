@@ -16,9 +16,10 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -322,8 +323,50 @@ def _saying(quiet: bool) -> Iterator[Any]:
         yield lambda text: progress.update(task, description=text)
 
 
+@dataclass(slots=True)
+class _Meter:
+    """CPU of head office's processes, of PostgreSQL's and of our own, from one reading to the next."""
+
+    workers: Sequence[int]
+    postgres: int
+    spent: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def _read(self) -> tuple[float, float, float]:
+        database = _cpu_s([self.postgres, *_children(self.postgres)])
+        return _cpu_s(self.workers), database, time.process_time()
+
+    def around(self, work: Callable[[], float]) -> float:
+        """Seconds of the work; what it cost is in `spent`."""
+        before = self._read()
+        seconds = work()
+        after = self._read()
+        self.spent = after[0] - before[0], after[1] - before[1], after[2] - before[2]
+        return seconds
+
+
+@dataclass(slots=True)
+class _Sum:
+    """Rates and costs over the rounds."""
+
+    receipts: int = 0
+    seconds: float = 0.0
+    cpu: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def add(self, receipts: int, seconds: float, spent: tuple[float, float, float]) -> None:
+        self.receipts += receipts
+        self.seconds += seconds
+        self.cpu = self.cpu[0] + spent[0], self.cpu[1] + spent[1], self.cpu[2] + spent[2]
+
+    @property
+    def rate(self) -> float:
+        return self.receipts / self.seconds
+
+    def us(self, which: int) -> float:
+        return round(self.cpu[which] / self.receipts * 1e6, 1)
+
+
 def run(
-    receipts: int = 40_000, tills: int = 200, batch: int = 100, rounds: int = 2, many: int = 4_000, live: int = 4_000
+    receipts: int = 40_000, tills: int = 200, batch: int = 100, rounds: int = 3, many: int = 4_000, live: int = 4_000
 ) -> dict[str, Any]:
     """Measure. Figures: receipts a second in batches of `batch` and one at a time, CPU and bytes a receipt; ratio to COPY.
 
@@ -334,65 +377,69 @@ def run(
         folder = stack.enter_context(scratch())
         folder.chmod(0o755)
         say("selling")
-        sales = sold(folder)
+        sales = sold(folder, min(SALES, max(20, receipts // 20)))
         postgres = stack.enter_context(EmbeddedPostgres(folder / "pg"))
         migrate(postgres.dsn)
         options = ["--dsn", postgres.dsn, "--tills", str(max(tills, many))]
         workers = [stack.enter_context(Helper("oppet.bench.ingest", options, 60.0)) for _ in range(WORKERS)]
         ports = [worker.said["port"] for worker in workers]
-        pids = [worker.pid for worker in workers]
+        meter = _Meter([worker.pid for worker in workers], postgres.pid)
         say("sealing")
         sent = load(sales, tills, receipts, batch)
-        ours, bare, told = [], [], conditions()
-        python = database = 0.0
+        told = conditions()
+        ours, bare = _Sum(), _Sum()
         pieces: list[dict[str, bytes]] = []
         sizes: dict[str, int] = {}
         rows = 0
         for turn in range(rounds):
             say(f"taking in, {turn + 1} of {rounds}")
             _empty(postgres.dsn)
-            before = _cpu_s(pids), _cpu_s([postgres.pid, *_children(postgres.pid)])
-            ours.append(sent.receipts / _take_in(ports, sent))
-            python += _cpu_s(pids) - before[0]
-            database += _cpu_s([postgres.pid, *_children(postgres.pid)]) - before[1]
+            ours.add(sent.receipts, meter.around(partial(_take_in, ports, sent)), meter.spent)
             if not pieces:
                 sizes = _sizes(postgres.dsn)
                 pieces, rows = _rows_as_sent(postgres.dsn, batch)
             say(f"bare COPY, {turn + 1} of {rounds}")
             _empty(postgres.dsn)
-            bare.append(sent.receipts / _bare(postgres.dsn, pieces))
+            bare.add(sent.receipts, meter.around(partial(_bare, postgres.dsn, pieces)), meter.spent)
         say("one receipt a batch")
         _empty(postgres.dsn)
-        trickle = load(sales, tills, live, 1)
-        live_rate = trickle.receipts / _take_in(ports, trickle)
+        trickle, alone = load(sales, tills, live, 1), _Sum()
+        alone.add(trickle.receipts, meter.around(partial(_take_in, ports, trickle)), meter.spent)
+        live_bytes = trickle.bytes / trickle.receipts, _sizes(postgres.dsn)["chunk"] / trickle.receipts
         linear = _linear(postgres.dsn, ports, sales, tills, many, receipts, say) if many else {}
-    rate, ceiling = sum(ours) / len(ours), sum(bare) / len(bare)
-    each = sent.receipts * rounds
     return result(
         "ingest",
         {
-            "receipts_per_s": round(rate),
-            "bare_copy_receipts_per_s": round(ceiling),
-            "one_receipt_a_batch_per_s": round(live_rate),
-            "cpu_us_a_receipt_python": round(python / each * 1e6, 1),
-            "cpu_us_a_receipt_postgres": round(database / each * 1e6, 1),
+            "receipts_per_s": round(ours.rate),
+            "bare_copy_receipts_per_s": round(bare.rate),
+            "one_receipt_a_batch_per_s": round(alone.rate),
+            "cpu_us_a_receipt": {"python": ours.us(0), "postgres": ours.us(1)},
+            "cpu_us_a_receipt_bare_copy": {"client": bare.us(2), "postgres": bare.us(1)},
+            "cpu_us_a_receipt_one_a_batch": {"python": alone.us(0), "postgres": alone.us(1)},
             "entries_a_receipt": round(sent.entries / sent.receipts, 2),
             "rows_a_receipt": round(rows / sent.receipts, 2),
             "wire_bytes_a_receipt": round(sent.bytes / sent.receipts),
+            "wire_bytes_a_receipt_one_a_batch": round(live_bytes[0]),
             "disk_bytes_a_receipt": {table: round(size / sent.receipts) for table, size in sizes.items()},
+            "disk_bytes_a_receipt_one_a_batch": {"chunk": round(live_bytes[1])},
             **{name: round(value) for name, value in linear.items() if name != "ratio"},
         },
-        {"copy": round(rate / ceiling, 3), **({"linear": round(linear["ratio"], 3)} if linear else {})},
+        {
+            "copy": round(ours.rate / bare.rate, 3),
+            "copy_cpu": round((bare.us(1) + bare.us(2)) / (ours.us(0) + ours.us(1)), 3),
+            **({"linear": round(linear["ratio"], 3)} if linear else {}),
+        },
         told
         | {
             "receipts": sent.receipts,
             "tills": tills,
+            "lines": LINES,
             "receipts_a_batch": batch,
             "workers": WORKERS,
             "senders": SENDERS,
             "rounds": rounds,
             "tls": "off",
-            "postgres": "embedded 18, fsync on",
+            "postgres": "embedded, fsync on",
             "load_1_min_after": round(os.getloadavg()[0], 2),
         },
     )

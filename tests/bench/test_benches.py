@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from oppet.bench import sale, scan, start, verify
+from oppet.bench import ingest, sale, scan, start, verify
 from oppet.bench.verbs import BENCHES, NoSuchBenchError, bench
 
 
@@ -47,3 +47,10 @@ def test_an_unknown_benchmark_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(NoSuchBenchError) as refused:
         bench("speed")
     assert all(name in str(refused.value) for name in BENCHES)
+
+
+def test_r01_ingest_takes_in_what_it_sends_beside_a_bare_copy_of_the_same_rows() -> None:
+    found = ingest.run(receipts=400, tills=20, batch=10, rounds=1, many=40, live=40)
+    judged(found, "ingest", {"receipts_per_s", "bare_copy_receipts_per_s", "rows_a_receipt"}, {"copy", "linear"})
+    assert found["figures"]["rows_a_receipt"] > 14, "a receipt, twelve lines, a tender, and what it adds to"
+    assert found["figures"]["entries_a_receipt"] >= 18
