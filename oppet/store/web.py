@@ -124,12 +124,12 @@ Pages = NamedDependency[Manager]
 # --- in and out ---------------------------------------------------------------------------------------------------
 
 
-@get("/sign-in", opt=ANYONE, sync_to_thread=False)  # Litestar wraps a threaded handler twice where two share a path
+@get("/sign-in", opt=ANYONE, sync_to_thread=True)
 def door(request: Asked, manager: Pages) -> Response[str]:
     return manager.office.page(request, "store_door.html")
 
 
-@post("/sign-in", opt=ANYONE, sync_to_thread=True, status_code=200)
+@post("/sign-in/pin", opt=ANYONE, sync_to_thread=True, status_code=200)
 def sign_in(request: Asked, manager: Pages, data: Fields) -> Response[Any]:
     office = manager.office
     try:

@@ -48,7 +48,7 @@ class Window:
         self.client, self.node, self.post_journal = client, node, post
 
     def sign_in(self, who: str = "301", pin: str = "4321") -> int:
-        return int(self.post("/sign-in", who=who, pin=pin).status_code)
+        return int(self.post("/sign-in/pin", who=who, pin=pin).status_code)
 
     def post(self, path: str, **fields: str):  # type: ignore[no-untyped-def]
         return self.client.post(path, data=fields, headers=ORIGIN, follow_redirects=False)
@@ -103,7 +103,7 @@ def test_o3_nobody_sees_a_page_before_signing_in(outside: Window, page: str) -> 
 )  # fmt: skip
 def test_t6_cleo_gets_in_nowhere(outside: Window, who: str, pin: str) -> None:
     who = who.encode(errors="replace").decode()
-    answer = outside.post("/sign-in", who=who, pin=pin)
+    answer = outside.post("/sign-in/pin", who=who, pin=pin)
     assert answer.status_code == 200
     assert "session-S01-node" not in answer.headers.get("set-cookie", "")
     assert outside.client.get("/", follow_redirects=False).status_code == 303
@@ -111,7 +111,7 @@ def test_t6_cleo_gets_in_nowhere(outside: Window, who: str, pin: str) -> None:
 
 
 def test_o3_a_cashier_does_not_get_in_and_it_is_written_down(outside: Window) -> None:
-    assert "butikschefen" in outside.post("/sign-in", who="101", pin="1234").text
+    assert "butikschefen" in outside.post("/sign-in/pin", who="101", pin="1234").text
     assert outside.client.get("/", follow_redirects=False).status_code == 303
     assert outside.written(ActRefused) == [ActRefused(101, "sign-in", "", "role")]
 
@@ -172,7 +172,7 @@ def test_o7_a_strange_name_is_not_answered(bo: Window, headers: dict[str, str]) 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", f"http://{HOST}.evil.example", None])
 def test_o7_another_page_changes_nothing(bo: Window, origin: str | None) -> None:
     headers = {} if origin is None else {"Origin": origin}
-    for path in ("/new/invite", "/new/revoke", "/sign-out", "/sign-in", "/language"):
+    for path in ("/new/invite", "/new/revoke", "/sign-out", "/sign-in/pin", "/language"):
         fields = {"register": "K9", "passphrase": PASSPHRASE, "till": "S01-K1", "epoch": "1", "reason": "x"}
         assert bo.client.post(path, data=fields, headers=headers, follow_redirects=False).status_code == 403
     assert bo.node.doors == []
@@ -180,7 +180,7 @@ def test_o7_another_page_changes_nothing(bo: Window, origin: str | None) -> None
 
 
 def test_o2_the_cookie_is_locked_down(outside: Window) -> None:
-    cookie = outside.post("/sign-in", who="301", pin="4321").headers["set-cookie"].lower()
+    cookie = outside.post("/sign-in/pin", who="301", pin="4321").headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
 
