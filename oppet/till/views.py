@@ -271,21 +271,21 @@ def standing(till: Till) -> Standing:
 
 def _copies_lights(till: Till, say: Say) -> Iterator[Light]:
     stands = standing(till)
-    words = [say(N_("this till"))]
+    words = [say(N_("here"))]
     if stands.inside:
         words.append(say(N_("{count} in the store")).format(count=stands.inside))
     if stands.outside:
-        words.append(say(N_("head office")))
-    if till.desk.state.last_receipt_seq:
+        words.append(say(N_("HQ")))
+    if till.desk.state.last_receipt_seq and not stands.alone_ms:
         alone = len(words) == 1
         word = say(N_("1 copy: this till only")) if alone else " + ".join(words)
         yield Light(say(N_("Last sale")), word, ("warn" if stands.keepers else "hand") if alone else "ok")
     if till.desk.ports.copies.refusal() is not None:
         yield Light(say(N_("This disk")), say(N_("sells no more: see Drawer and day")), "off")
     elif stands.alone_ms:
-        word = say(N_("{since}, {count} entries only here, {days} of 14 days left"))
+        word = say(N_("{since}, {count} entries only here, {days} days left"))
         said = word.format(since=lasted(stands.alone_ms, say), count=stands.unkept, days=stands.left_days)
-        yield Light(say(N_("Alone")), said, "off" if stands.left_days < FEW_DAYS else "warn")
+        yield Light(say(N_("Alone, 1 copy")), said, "off" if stands.left_days < FEW_DAYS else "warn")
 
 
 def lasted(ms: int, say: Say) -> str:
