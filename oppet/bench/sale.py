@@ -15,12 +15,12 @@ from oppet.drivers.journal_file import JournalFile
 from oppet.goods.catalogue import Catalogue, decode
 from oppet.register.till import Till
 
-__all__ = ["run"]
+__all__ = ["basket_codes", "run", "sell"]
 
 LINES = 12
 
 
-def _basket(catalogue: Catalogue) -> tuple[list[str], list[str]]:
+def basket_codes(catalogue: Catalogue) -> tuple[list[str], list[str]]:
     """Codes of 12 articles without deposit: three that share an n-for-m offer, one with a member price, the rest plain."""
     offered: list[str] = []
     plain: list[str] = []
@@ -40,7 +40,7 @@ def _basket(catalogue: Catalogue) -> tuple[list[str], list[str]]:
     return (offered * 3)[:3] + member[:1] + plain[: LINES - 4], member[:1]
 
 
-def _sell(till: Till, codes: list[str]) -> None:
+def sell(till: Till, codes: list[str]) -> None:
     till.selling.scan(codes[0])
     till.selling.member("BENCHMEMBER01")
     for code in codes[1:]:
@@ -61,7 +61,7 @@ def _group_sizes(journal: JournalFile, till: Till, codes: list[str]) -> list[int
         return written
 
     journal.append = counting  # type: ignore[method-assign]
-    _sell(till, codes)
+    sell(till, codes)
     del journal.append
     return sizes
 
@@ -71,17 +71,17 @@ def run(sales: int = 400) -> dict[str, Any]:
     with scratch() as folder:
         catalogue = decode(demo_assortment())
         till, journal = open_for_bench(folder, catalogue)
-        codes, _ = _basket(catalogue)
+        codes, _ = basket_codes(catalogue)
         sizes = _group_sizes(journal, till, codes)
         for _ in range(50):
-            _sell(till, codes)
+            sell(till, codes)
         before = appends_per_s(folder, sizes, 60)
         seconds, cpus, signs = [], [], [signature_us()]
         for sale in range(sales):
             if sale % 50 == 0:
                 signs.append(signature_us(100))
             began, cpu = time.perf_counter(), time.process_time()
-            _sell(till, codes)
+            sell(till, codes)
             seconds.append(time.perf_counter() - began)
             cpus.append(time.process_time() - cpu)
         after = appends_per_s(folder, sizes, 60)

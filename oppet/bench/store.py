@@ -59,10 +59,12 @@ def no_codes(code: str) -> tuple[Original, Receipt]:  # noqa: ARG001 - the port'
     raise NoReceiptError(number=0)
 
 
-def open_for_bench(folder: Path, catalogue: Catalogue, unit: InstantUnit | None = None) -> tuple[Till, JournalFile]:
+def open_for_bench(
+    folder: Path, catalogue: Catalogue, unit: InstantUnit | None = None, name: str = "B1"
+) -> tuple[Till, JournalFile]:
     """A started till, a cashier signed in, the float registered."""
     signer = Signer(SECRET)
-    journal = JournalFile.create(folder / "bench.journal", "B1", 1)
+    journal = JournalFile.create(folder / "bench.journal", name, 1)
     unit = unit or InstantUnit("BENCH0001")
 
     def code(receipt: Receipt, seq: int, time: str, *, electronic: bool) -> str:

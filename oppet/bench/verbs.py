@@ -25,6 +25,7 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "sale": ("oppet.bench.sale", {}),
     "start": ("oppet.bench.start", {}),
     "ingest": ("oppet.bench.ingest", {}),
+    "second-copy": ("oppet.bench.second_copy", {}),
     "verify": ("oppet.bench.verify", {}),
     "verify-year": ("oppet.bench.verify", {"sales": 250_000}),
     "completeness": ("oppet.bench.completeness", {}),
@@ -36,7 +37,7 @@ class NoSuchBenchError(RefusedError):
 
 
 def bench(name: str, *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
-    """Measure: scan, scan-page, sale, start, verify, verify-year or completeness; ceilings are taken in the same run.
+    """Measure: scan, scan-page, sale, second-copy, start, verify, verify-year or completeness; ceilings are taken in the same run.
 
     Parameters
     ----------
