@@ -2,7 +2,7 @@
 
 The manager's key is opened by a passphrase in the process where the manager sits, for one invitation, and held nowhere else: a node
 that was taken over while nobody enrols cannot certify a till (design §3). That process sees every certificate before it
-signs and signs only what was invited. An epoch is never used twice. Keeps K7 and K10.
+signs and signs only what was invited. An epoch is never used twice. Keeps K7, K10, K20 and K21.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ __all__ = [
     "TLS",
     "NotInvitedError",
     "OtherStoreError",
+    "TillNameError",
     "agreed",
     "certificate_text",
     "enrol",

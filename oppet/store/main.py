@@ -44,22 +44,24 @@ class NoPlaceError(RefusedError):
 class Opened:
     """A node with its ports. `serve` until told to stop, then `close`."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, path: Path) -> None:
+        self.settings, self.path = settings, path
         self.listeners: list[serving.Listener] = []
         self.node: Node | None = None
         self._announcement: Announcement | None = None
         try:
-            self._open(folder)
+            self._open(files.folder(path.parent / settings.folder))
         except BaseException:
             self.close()
             raise
 
     def _open(self, folder: Path) -> None:
         settings = self.settings
-        enrolment = enrolled_in(folder, "SETTINGS")
+        enrolment = enrolled_in(folder, str(self.path))
         if enrolment.store != settings.store:
-            raise SettingsError(file="settings", reason=f"store: this folder was enrolled for store {enrolment.store}")
+            raise SettingsError(
+                file=str(self.path), reason=f"store: this folder was enrolled for store {enrolment.store}"
+            )
         signer = load_key(folder / NODE_KEY)
         certificate = folder / TLS if settings.tls else None
         tls = load_or_make(certificate, settings.address or settings.host) if certificate is not None else ""
@@ -81,7 +83,7 @@ class Opened:
         node.watch(self.app.counts)
         self.services = [serving.Service(self.app, machine, certificate, serving.Guard())]
         if settings.place == "store":
-            self.services.append(self._pages(folder, node, post, certificate))
+            self.services.append(self._pages(node, post, certificate))
         if settings.announce:
             self._announcement = Announcement(self.info, settings.store, port, settings.interfaces)
 
@@ -110,13 +112,13 @@ class Opened:
         self.listeners.append(listener)
         return listener
 
-    def _pages(self, folder: Path, node: Node, post: Post, certificate: Path | None) -> serving.Service:
+    def _pages(self, node: Node, post: Post, certificate: Path | None) -> serving.Service:
         settings = self.settings
         listener = self._listen(settings.page_port, settings.page_host)
         port = listener.getsockname()[1]
         names = dict.fromkeys(("127.0.0.1", "localhost", settings.page_host, settings.address))
         hosts = [f"{name}:{port}" for name in names if name]
-        staff = folder.parent / settings.staff if settings.staff else None
+        staff = self.path.parent / settings.staff if settings.staff else None
         members = read_staff(files.read(staff, LARGEST), str(staff)) if staff is not None else []
         secure = settings.page_host not in LOOPBACK and certificate is not None
         pages = create_app(node, post, StaffList(members, ArgonPins()), hosts, secure=secure)
@@ -145,7 +147,7 @@ class _Health:
 def open_node(path: Path) -> Opened:
     """Read the settings, open what is kept, take the ports. Raises SettingsError, NotEnrolledError, PortTakenError."""
     settings = read_settings(files.read(path, LARGEST), str(path))
-    return Opened(settings, files.folder(path.parent / settings.folder))
+    return Opened(settings, path)
 
 
 def run(settings: Path, *, announce: Annotated[bool, Parameter(negative="")] = False) -> int:

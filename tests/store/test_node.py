@@ -7,14 +7,29 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from oppet.base.signing import Signer
 from oppet.drivers.keeper_client import KeeperClient, enrol_first
 from oppet.drivers.sealed_key import PassphraseWrongError
-from oppet.store.enrolment import OtherStoreError, enrol, invite
+from oppet.store.enrolment import (
+    NotInvitedError,
+    OtherStoreError,
+    TillNameError,
+    agreed,
+    certificate_text,
+    enrol,
+    invite,
+    next_epoch,
+    till_name,
+)
+from oppet.sync.enrolment import Invitation
 from oppet.sync.errors import BadCodeError, CodeSpentError, KeeperRefusedError
-from tests.store.stores import PASSPHRASE, Office, a_node, a_store, a_till, send
+from tests.store.stores import PASSPHRASE, Office, a_node, a_store, a_till, certificate_of, send
+from tests.sync.chain import a_directory
+
+STRANGER = Signer(bytes([77]) * 32)
 
 
 def until(true: Callable[[], object], seconds: float = 10.0) -> None:
@@ -133,7 +148,7 @@ def test_k10_a_code_is_spent_by_wrong_tries_and_by_use(tmp_path: Path) -> None:
         assert node.directory.last_epoch("S01-K1") == 0
 
 
-def test_k7_the_managers_key_signs_in_the_process_where_the_manager_sits(tmp_path: Path) -> None:
+def test_k20_the_managers_key_signs_in_the_process_where_the_manager_sits(tmp_path: Path) -> None:
     office = Office(tmp_path)
     with office.open():
         file = a_store(tmp_path / "s", office)
@@ -150,6 +165,31 @@ def test_k7_the_managers_key_signs_in_the_process_where_the_manager_sits(tmp_pat
         assert not verb.is_alive()
         assert (enrolled.till, enrolled.register, node.invitations()) == ("S01-K4", "K4", [])
         assert node.directory.standing("S01-K4", 1) is not None
+
+
+def test_k20_nothing_else_is_signed_than_was_invited() -> None:
+    made = Invitation("a", "till", "S01", "S01-K4", "K4", "ABCDEFGH", 0, 301)
+    good = certificate_of("S01-K4", 3, STRANGER)
+    assert agreed(certificate_text(good), made, "S01", "S01-node") == good
+    for changes in ({"till": "S01-K5"}, {"register": "K5"}, {"store": "S02"}):
+        other = msgspec.structs.replace(good, **changes)
+        with pytest.raises(NotInvitedError):
+            agreed(certificate_text(other), made, "S01", "S01-node")
+    with pytest.raises(NotInvitedError):
+        agreed(certificate_text(good), None, "S01", "S01-node")
+    with pytest.raises(NotInvitedError):
+        agreed(certificate_text(good) + " ", made, "S01", "S01-node")
+
+
+def test_k21_an_epoch_is_never_below_what_any_kept_journal_shows() -> None:
+    directory = a_directory()
+    assert next_epoch(directory, [], "S01-K1") == 2
+    assert next_epoch(directory, [("S01-K1", 7), ("S01-K2", 9)], "S01-K1") == 8
+    assert next_epoch(directory, [], "S01-K3") == 1
+    assert till_name("S01", "K3") == till_name("S01", "S01-K3") == "S01-K3"
+    for nonsense in ("", "S01-", "K 3", "K/3", "Ä1", "x" * 60, "-"):
+        with pytest.raises(TillNameError):
+            till_name("S01", nonsense)
 
 
 def test_k7_another_stores_papers_and_invitations_are_refused(tmp_path: Path) -> None:
