@@ -18,6 +18,7 @@ from oppet.demo.goods import DATA, NoDemoGoodsError
 from oppet.drivers import files, serving
 from oppet.drivers.pins import digest_of
 from oppet.drivers.processes import Helper
+from oppet.hq.main import Settings as HqSettings
 from oppet.sale.staff import Member
 from oppet.store import enrolment as store_enrolment
 from oppet.store.settings import Settings as StoreSettings
@@ -27,8 +28,7 @@ from oppet.till.settings import PrinterSettings, Settings, UnitSettings
 __all__ = ["STAFF", "STORES", "Chain", "Store", "TillPlan", "free_ports"]
 
 STAFF = ((101, "cashier", "1111"), (201, "supervisor", "2222"), (301, "manager", "3333"))
-PASSPHRASE = "the demo's managers have no secrets"
-NEEDED = 2  # ports of a store beside its tills'
+PASSPHRASE = "the demo's managers have no secrets"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class Store:
     address: str
     keeper_port: int
     page_port: int
+    unit_port: int
     tills: tuple[TillPlan, ...]
 
     @property
@@ -75,12 +76,12 @@ def stores(ports: Iterator[int], tills: int = 2, *, robots: bool = True) -> tupl
     found = []
     for number, (name, banner, address) in enumerate(STORES, 1):
         store = f"S{number:02d}"
-        keeper, page = next(ports), next(ports)
+        keeper, page, unit = next(ports), next(ports), next(ports)
         plans = tuple(
             TillPlan(store, f"K{place}", next(ports), robots and number == len(STORES) and place == tills)
             for place in range(1, tills + 1)
         )
-        found.append(Store(store, name, banner, address, keeper, page, plans))
+        found.append(Store(store, name, banner, address, keeper, page, unit, plans))
     return tuple(found)
 
 
@@ -121,7 +122,7 @@ class Chain:
         )
         return _written(folder / "node.json", said)
 
-    def write_till(self, store: Store, plan: TillPlan, unit_port: int) -> Path:
+    def write_till(self, store: Store, plan: TillPlan) -> Path:
         """A till's settings: the store's networked control unit first, then its own by the serial line."""
         folder = files.folder(self.folder / store.id)
         said = Settings(
@@ -139,7 +140,7 @@ class Chain:
             ),
             staff=str(self.write_staff().resolve()),
             units=(
-                UnitSettings("xccsp", store.unit, host="127.0.0.1", port=unit_port),
+                UnitSettings("xccsp", store.unit, host="127.0.0.1", port=store.unit_port),
                 UnitSettings("skattedosan", f"SIMSD{plan.name}001".replace("-", ""), device=f"{plan.register}.unit"),
             ),
             printers=(PrinterSettings("screen", "kvittoskrivare"),),
@@ -147,10 +148,23 @@ class Chain:
         )
         return _written(folder / f"{plan.register}.json", said)
 
+    def write_hq(self, port: int, page_port: int) -> Path:
+        """Head office's settings, with the demo account."""
+        said = HqSettings(folder="hq", port=port, page_port=page_port, workers=1, demo=True, log="warning")
+        return _written(self.folder / "hq.json", said)
+
     # --- enrolling
 
-    def enrol_store(self, store: Store, hq: str, invitation: str, code: str) -> None:
-        """The store's keys are made and certified."""
+    def invite_store(self, store: Store) -> tuple[str, str]:
+        """Head office gives the store a code: the invitation's name, and what is read out."""
+        words = ["hq", "store", "add", store.id, "--settings", str(self.folder / "hq.json"), "--called", store.name]
+        with Helper("oppet", [*words, "--banner", store.banner, "--json"], wait_s=30) as helper:
+            helper.finish()  # what it said counts when it has ended
+            return str(helper.said["invitation"]), str(helper.said["code"])
+
+    def enrol_store(self, store: Store, hq: str) -> None:
+        """The store's keys are made, and certified with the code."""
+        invitation, code = self.invite_store(store)
         phrase = self.folder / "passphrase"
         files.write(phrase, PASSPHRASE.encode())
         with redirect_stdout(io.StringIO()):
@@ -160,6 +174,12 @@ class Chain:
 
     def is_enrolled(self, store: Store) -> bool:
         return (self.folder / store.id / "node" / "enrolled.json").exists()
+
+    def countersign(self, plan: TillPlan) -> None:
+        """Head office's second signature: until then the till's sales count as provisional (K8)."""
+        words = ["hq", "till", "countersign", plan.name, "--settings", str(self.folder / "hq.json"), "--epoch", "1"]
+        with Helper("oppet", [*words, "--json"], wait_s=30) as helper:
+            helper.finish()
 
     def has_papers(self, store: Store, plan: TillPlan) -> bool:
         return any((self.folder / store.id / plan.register).glob("epoch-*.papers.json"))
@@ -178,10 +198,21 @@ class Chain:
 
     # --- processes
 
+    def hq(self) -> Callable[[], Helper]:
+        words = ["hq", "run", str(self.folder / "hq.json"), "--announce"]
+        return lambda: Helper("oppet", words, wait_s=60)
+
     def unit_of_store(self, store: Store) -> Callable[[], Helper]:
         """The store's networked control unit."""
-        log = self.folder / store.id / "unit-http.log"
-        return lambda: Helper("oppet.simulators.cleancash", ["--unit", store.unit, "--state", str(log)])
+        words = [
+            "--unit",
+            store.unit,
+            "--state",
+            str(self.folder / store.id / "unit-http.log"),
+            "--port",
+            str(store.unit_port),
+        ]
+        return lambda: Helper("oppet.simulators.cleancash", words)
 
     def unit_of_till(self, store: Store, plan: TillPlan) -> Callable[[], Helper]:
         """A till's own control unit; its line is linked where the settings look for it."""

@@ -68,6 +68,13 @@ class Helper:
         """Whether it still runs."""
         return self._process.poll() is None
 
+    def finish(self, wait_s: float = 30.0) -> int:
+        """Wait until it ends by itself, and give its exit code. Raises HelperDeadError when it does not."""
+        try:
+            return self._process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            raise HelperDeadError(name=str(self._process.args), reason=f"it did not end in {wait_s:.0f} s") from None
+
     def end(self) -> None:
         """End the process we started; kill it when it does not listen."""
         if self._process.poll() is None:

@@ -1,0 +1,94 @@
+"""`oppet demo`: head office, two stores with two tills each, all real processes; kill any of them and watch the pages.
+
+Only the control units are simulators, and say so. What was sold stays in the folder until that is removed.
+"""
+
+from __future__ import annotations
+
+import time
+import webbrowser
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+
+from oppet.demo.chain import STAFF, Chain, Store, TillPlan, stores
+from oppet.demo.watch import AWAY_S, Watched, watch
+from oppet.drivers import files
+
+__all__ = ["begin", "demo"]
+
+HQ_FIRST = 2  # head office's own ports, before the stores'
+
+
+def begin(chain: Chain, ports: tuple[int, int], stack: ExitStack) -> list[Watched]:
+    """Start everything, enrolling what is not yet enrolled; `stack` ends it all."""
+    running: list[Watched] = []
+
+    def add(name: str, process: Watched) -> Watched:
+        stack.callback(process.end)
+        running.append(process)
+        print(f"  {name}: process {process.helper.pid}", flush=True)
+        return process
+
+    chain.write_hq(*ports)
+    add("head office", Watched("head office", chain.hq()))
+    for store in chain.stores:
+        _open_store(chain, store, f"https://127.0.0.1:{ports[0]}", add)
+    return running
+
+
+def _open_store(chain: Chain, store: Store, hq: str, add: object) -> None:
+    assert callable(add)
+    chain.write_store(store)
+    if not chain.is_enrolled(store):
+        chain.enrol_store(store, hq)
+    add(f"{store.id} {store.name}, control unit", Watched(f"{store.id} control unit", chain.unit_of_store(store)))
+    add(f"{store.id} {store.name}, store node", Watched(f"{store.id} store node", chain.node(store)))
+    for plan in store.tills:
+        chain.write_till(store, plan)
+        add(f"{plan.name}, control unit", Watched(f"{plan.name} control unit", chain.unit_of_till(store, plan)))
+        if not chain.has_papers(store, plan):
+            chain.enrol_till(store, plan)
+        add(f"{plan.name}, till", Watched(f"{plan.name} till", chain.till(store, plan)))
+
+
+def demo(*, port: int = 8300, folder: Path = Path("var/demo"), browser: bool = True) -> int:
+    """Open a chain: head office, two stores, two tills each, real goods; only the control units are simulated.
+
+    Parameters
+    ----------
+    port
+        Head office's page; the ports behind it are the stores' and the tills', on this machine alone.
+    folder
+        Where the demo keeps its journals; remove it to begin anew.
+    browser
+        Whether to open the browser.
+    """
+    began = time.monotonic()
+    ports: Iterator[int] = count(port)
+    page, keeper = next(ports), next(ports)
+    chain = Chain(files.folder(folder.resolve()), stores(ports))
+    print("Starting a chain; every line is a process that you may kill:\n", flush=True)
+    with ExitStack() as stack:
+        running = begin(chain, (keeper, page), stack)
+        print(f"\n  Open after {time.monotonic() - began:.0f} s.\n")
+        print(f"    head office      http://localhost:{page}/   (demo account, no key)")
+        for store in chain.stores:
+            print(f"    {store.id} {store.name:<12} http://127.0.0.1:{store.page_port}/   the manager's pages")
+            for plan in store.tills:
+                print(f"      {plan.name:<12}   {_where(plan)}")
+        for number, role, pin in STAFF:
+            print(f"\n    {role:<11} number {number}  PIN {pin}", end="")
+        print(
+            f"\n\n  Kill any process above (kill -9 NUMBER): the tills sell on, and it comes back after {AWAY_S:.0f} s."
+        )
+        print("  Stop with Ctrl-C.\n", flush=True)
+        if browser:
+            webbrowser.open(f"http://localhost:{page}/")
+        watch(running)
+    return 0
+
+
+def _where(plan: TillPlan) -> str:
+    return "a robot cashier sells here" if plan.robot else f"http://127.0.0.1:{plan.port}/"
