@@ -247,6 +247,10 @@ class Laws:
         before = log.digest_at(first - 1)
         if entries and f'"prev":"{before}"'.encode() not in entries[0][:400]:
             self.wrong("4", f"{disk.name} kept {log.owner} with a gap before entry {first}")
+        if first == log.base.seq + 1 > 1:
+            others = disk.shelf[log.owner[:2]].branches.values()
+            if not any(other is not log and other.holds(log.base) for other in others):
+                self.wrong("4", f"{disk.name} kept a part of {log.owner} that follows on nothing it has")
         for digest in digests:
             if digest not in self.ore:
                 self.wrong("4", f"{disk.name} kept an entry of {log.owner} that this till never wrote")

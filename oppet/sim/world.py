@@ -497,8 +497,9 @@ class World:
     def _revoked(self, who: str, arg: int, more: int) -> None:  # noqa: ARG002
         machine = self.machines[who]
         assert isinstance(machine, TillMachine)
-        self.count("epoch revoked")
-        self._revoke(who, machine.epoch, "asked for")
+        if machine.epoch:
+            self.count("epoch revoked")
+            self._revoke(who, machine.epoch, "asked for")
 
     def _countersign(self, who: str, arg: int, more: int) -> None:  # noqa: ARG002
         """HQ countersigns what is provisional at it, when it can be reached."""
@@ -641,6 +642,7 @@ class World:
             for key, kept in sorted(machine.disk.shelf.items()):
                 if machine is self.hq or name.endswith("node"):
                     laws.whole(machine.disk, key, kept, self.till_key(*key).public)
+        self._certificates()
         total = 0
         for kept in self.hq.disk.shelf.values():
             for log in kept.branches.values():
@@ -648,6 +650,31 @@ class World:
         if total != laws.hq_ore:
             laws.wrong("2", f"head office counted {laws.hq_ore} öre, its entries add up to {total}")
         laws.held("2 to the öre")
+
+    def _certificates(self) -> None:
+        """What head office counts as provisional, against the signatures on its papers (K8)."""
+        role = self.hq.role
+        assert role is not None
+        whose = {self.till_key(*place).public.hex(): place for place in sorted(self.issued)}
+
+        def beyond_doubt(place: tuple[str, int], asking: frozenset[tuple[str, int]]) -> bool:
+            papers = [paper for paper in role.directory.papers_of(*place) if paper.kind == "till"]
+            keys = {key for paper in papers for key, _ in paper.signatures}
+            if self.hq_signer.public.hex() in keys:
+                return True
+            others = [whose[key] for key in sorted(keys) if key in whose and whose[key] not in asking]
+            return any(
+                not standing.revoked and beyond_doubt(other, asking | {place})
+                for other in others
+                if other[0] != place[0] and (standing := role.directory.standing(*other)) is not None
+            )
+
+        for certificate in role.directory.tills():
+            place = certificate.till, certificate.epoch
+            standing = role.directory.standing(*place)
+            if standing is not None and standing.provisional == beyond_doubt(place, frozenset()):
+                self.laws.wrong("4", f"head office takes {place} for provisional: {standing.provisional}")
+        self.laws.held("4 nobody is believed on a revoked word")
 
     def lost(self) -> int:
         """Receipts that came out and of which no copy survives anywhere."""
