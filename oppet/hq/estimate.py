@@ -85,6 +85,8 @@ class Past:
         return self._profiles[day]
 
     def _made(self, day: int) -> Hours | None:
+        if not self.days:
+            return None
         kind = self._kind_of(day)
         like = (SUNDAY, HOLIDAY) if kind == HOLIDAY else (kind,)
         known: list[Hours] = []
