@@ -145,6 +145,8 @@ class DayBook:
     def _ours(self) -> Iterator[History]:
         node = self._node
         for history in node.histories():
+            if history.till == node.name:
+                continue
             standing = node.directory.standing(history.till, history.epoch)
             if standing is not None and standing.store == node.store:
                 yield history

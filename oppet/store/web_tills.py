@@ -43,7 +43,7 @@ class InvitationView:
 def certified(look: Look) -> list[CertificateView]:
     """Every epoch of every till of the store, the newest of each till first."""
     say, found = look.say, []
-    for certificate in look.directory.tills(look.node.store):
+    for certificate in look.certificates():
         standing = look.directory.standing(certificate.till, certificate.epoch)
         assert standing is not None, "a certificate that is listed is known"
         if standing.revoked:

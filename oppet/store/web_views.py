@@ -19,7 +19,7 @@ from oppet.base.words import N_
 from oppet.paper.sheet import Say
 from oppet.store.day import Hour, TillDay, Waiting, ZMade, hours_of
 from oppet.store.web_node import Backroom, Contact, DayBook, History, Upward
-from oppet.sync.certificates import Standing
+from oppet.sync.certificates import Standing, TillCertificate
 from oppet.sync.errors import EpochRevokedError, KeeperAwayError, KeeperRefusedError, TooFastError, WrongKeeperError
 
 __all__ = ["Bar", "BasketView", "Chart", "Lane", "Look", "TillView", "ZView", "chart", "clock", "lane", "needs_a_look"]
@@ -87,8 +87,13 @@ class Look:
         self.tills = tuple(self._till(name) for name in self._names())
 
     def _names(self) -> list[str]:
-        certified = {certificate.till for certificate in self.directory.tills(self.node.store)}
-        return sorted(certified | {history.till for history, _ in self.rows})
+        return sorted(
+            {certificate.till for certificate in self.certificates()} | {history.till for history, _ in self.rows}
+        )
+
+    def certificates(self) -> list[TillCertificate]:
+        """Of the store's tills: the node's own journal is certified too, and is no till."""
+        return [known for known in self.directory.tills(self.node.store) if known.till != self.node.name]
 
     def till(self, name: str) -> TillView | None:
         return next((till for till in self.tills if till.name == name), None)
@@ -262,10 +267,11 @@ def lane(upward: Upward, look: Look) -> Lane:
         words = say(N_("{count} entries wait for HQ since {time}"))
         kind = "late" if silent or why else "ok"
         return Lane(kind, words.format(count=upward.waiting, time=look.clock(upward.since)), why)
+    if not upward.heard:
+        return Lane("late", say(N_("HQ has not answered since the store node started")), why)
     if silent:
-        since = look.clock(utc_text(upward.heard)) if upward.heard else look.clock(upward.since)
-        why = why or say(N_("HQ does not answer"))
-        return Lane("late", say(N_("HQ has everything up to {time}")).format(time=since), why)
+        words = say(N_("HQ has everything up to {time}")).format(time=look.moment(upward.heard))
+        return Lane("late", words, why or say(N_("HQ does not answer")))
     return Lane("ok", say(N_("HQ has everything")), "")
 
 
