@@ -47,8 +47,8 @@ format: setup  ## rewrite the files as the formatter wants them
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup  ## the benchmarks that take seconds: scan, sale, second-copy, start, verify, and scan-page in Chromium
-	@for name in scan sale second-copy start verify scan-page; do $(OPPET) bench $$name --json; done
+bench: setup  ## the benchmarks that take seconds: scan, sale, second-copy, start, verify, ingest, and scan-page in Chromium
+	@for name in scan sale second-copy start verify ingest scan-page; do $(OPPET) bench $$name --json; done
 
 bench-year: setup  ## verify a year of one busy till: 250 000 sales, every signature
 	@$(OPPET) bench verify-year --json
