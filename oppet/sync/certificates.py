@@ -9,6 +9,7 @@ signature), K8 (provisional until countersigned) and K9 (a revocation is never u
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -257,16 +258,19 @@ def believe_all(directory: Directory, papers: Iterable[Paper]) -> list[Paper]:
     return [paper for paper in papers if directory.add(paper)]
 
 
-def _signers(paper: Paper) -> Iterator[bytes]:
+@lru_cache(maxsize=32_768)  # a keeper asks for the same till's with every batch
+def _signers(paper: Paper) -> tuple[bytes, ...]:
     """The keys whose signatures on this paper are good."""
     data = paper_bytes(paper.kind, paper.text)
+    found = []
     for key, signature in paper.signatures:
         try:
             verifier = Verifier(bytes.fromhex(key))
         except ValueError:
             continue
         if verifier.good(bytes.fromhex(signature), data):
-            yield verifier.public
+            found.append(verifier.public)
+    return tuple(found)
 
 
 def _merged(before: Paper | None, paper: Paper) -> Paper:
