@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from oppet.base.clock import local, local_day
-from oppet.base.words import N_
 from oppet.drivers.hq_sales import StoreRow, StreamRow
 
 __all__ = ["WHY", "Held", "Till", "hour_of_day", "local_moment", "store_held", "tills_of"]
@@ -21,14 +20,9 @@ __all__ = ["WHY", "Held", "Till", "hour_of_day", "local_moment", "store_held", "
 HEARD_LATELY_MS = 150_000  # a till that has nothing to say says so every 20 s, by way of a relay
 CLOSED_KINDS = {"epoch_closed"}
 
-# Why a store is not complete, for whom to call.
-WHY = {
-    "silent": N_("nobody in the store answers"),
-    "till": N_("one till is silent, the others report"),
-    "behind": N_("it is catching up"),
-    "dark": N_("no till has been started, though the store usually sells now"),
-    "never": N_("no till has ever reported"),
-}
+# Why a store is not complete: nobody in it answers; one till does not; it is catching up; no till was started though it usually
+# sells now.
+WHY = ("silent", "till", "behind", "dark")
 
 
 class Till(msgspec.Struct, frozen=True):

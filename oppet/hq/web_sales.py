@@ -210,7 +210,7 @@ class Chart(msgspec.Struct, frozen=True):
     lines: tuple[tuple[float, str], ...]  # where, and how much
 
 
-WIDTH, HEIGHT, LEFT = 960, 260, 64
+WIDTH, HEIGHT, LEFT = 960, 260, 92
 
 
 def chart(hours: Sequence[Hour]) -> Chart:
@@ -533,7 +533,7 @@ def _attached(name: str) -> dict[str, str]:
 
 NAV = [
     NavItem("/sales", N_("Sales")), NavItem("/groups", N_("Article groups")),
-    NavItem("/waiting", N_("Quarantine and cases")), NavItem("/files", N_("Files")),
+    NavItem("/waiting", N_("Cases")), NavItem("/files", N_("Files")),
 ]  # fmt: skip
 ROUTES: list[Callable[..., Any] | Any] = [
     sales_page, sales_live, store_page, groups_page, entry_page, waiting_page, files_page, files_get, books_get, api_sales,
