@@ -7,6 +7,7 @@ head office run on a chain's own PostgreSQL. Nothing opens on import.
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -313,6 +314,9 @@ def worker(path: str, number: str, dsn: str, keeper: str, page: str) -> int:
     listeners = adopt(int(keeper)), adopt(int(page))
     ports = Ports(listeners[0].getsockname()[1], listeners[1].getsockname()[1])
     opened = open_hq(settings, Path(path).parent, settings.dsn or dsn, number, ports)
+    gc.collect()
+    gc.set_threshold(50_000, 20, 100)
+    gc.freeze()  # a chain's papers live as long as the process: no need to look through them between two batches
     try:
         serving.serve_all(opened.services(*listeners), lambda: None, lambda: say_ready(worker=number))
     finally:
