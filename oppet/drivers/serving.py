@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 import threading
@@ -28,6 +29,7 @@ from oppet.drivers.tls import server_context
 __all__ = ["Guard", "Listener", "PortTakenError", "Service", "listen", "serve", "serve_all"]
 
 Listener = socket.socket
+_OWN_FILES = 1024  # journals, their logs and locks, libraries
 
 
 class PortTakenError(UnavailableError):
@@ -84,6 +86,7 @@ def serve_all(
     `ready` is called when every one of them answers, `leave` before the lines they keep open are let go. Returns; never
     raises for being stopped.
     """
+    _make_room(sum(service.guard.connections for service in services if service.guard is not None))
     configs = [_config(service) for service in services]
     servers = [_Server(config) for config in configs]
 
@@ -104,6 +107,15 @@ def serve_all(
 
     with _told(end), asyncio.Runner(loop_factory=configs[0].get_loop_factory()) as runner:
         runner.run(all_of_them())
+
+
+def _make_room(connections: int) -> None:
+    """Allow ourselves as many open files as connections may take, so that strangers never take a journal's place."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OWN_FILES if connections else 0
+    if soft != resource.RLIM_INFINITY and wanted > soft:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def _watch(

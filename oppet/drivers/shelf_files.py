@@ -35,8 +35,7 @@ __all__ = ["FileShelf", "KeptSource", "Listed"]
 
 _NAME = re.compile(r"([A-Za-z0-9-]{1,40})\.([0-9]{1,9})(?:\.([0-9a-f]{16}))?\.journal")
 _START = Head(0, NOTHING)
-AS_OF_EVERY_MS = 10_000
-LARGEST_AS_OF = 16 << 20
+LARGEST_AS_OF = 16 << 20  # bytes
 Place = tuple[str, int]
 
 
@@ -110,7 +109,7 @@ class FileShelf:
         self._open: OrderedDict[tuple[Place, str], None] = OrderedDict()
         self._watchers: list[Callable[[str, int, str], None]] = []
         self._as_of_file = self.folder / "as_of.json"
-        self._as_of_written = 0
+        self._dated = False  # something was heard that is not in that file
         self.damaged: list[str] = []  # files set aside in this run
         self._scan()
 
@@ -131,7 +130,7 @@ class FileShelf:
         for branch in held.grown:
             for watcher in self._watchers:
                 watcher(standing.till, standing.epoch, branch)
-        self._save_as_of(dated=held.dated)
+        self._dated |= held.dated
 
     def watch(self, watcher: Callable[[str, int, str], None]) -> None:
         """Call (till, epoch, branch) after a history grew and is durable; quick, in the keeper's thread."""
@@ -206,13 +205,22 @@ class FileShelf:
         with kept.lock:
             yield self.journal(kept, branch)
 
+    def remember(self) -> None:
+        """Write down what the tills last said of themselves, for a quiet moment: losing it is harmless."""
+        if not self._dated:
+            return
+        self._dated = False
+        said = {f"{one.till}.{one.epoch}.{one.branch}": one.as_of for one in self.streams() if one.as_of is not None}
+        with contextlib.suppress(UnavailableError):
+            files.write(self._as_of_file, msgspec.json.encode(said))
+
     def free_bytes(self) -> int:
         """What the disk has left."""
         return free_bytes(self.folder)
 
     def close(self) -> None:
         """Close every file. Twice does no harm."""
-        self._save_as_of(dated=True, now=True)
+        self.remember()
         with self._guard:
             kept = list(self._kept.values())
         for stream in kept:
@@ -359,15 +367,6 @@ class FileShelf:
         with contextlib.suppress(OppetError, msgspec.MsgspecError, ValueError):
             return msgspec.json.decode(files.read(self._as_of_file, LARGEST_AS_OF), type=dict[str, AsOf])
         return {}  # the tills say it again with their next batch
-
-    def _save_as_of(self, *, dated: bool, now: bool = False) -> None:
-        at = self._clock.now()
-        if not dated or not (now or at - self._as_of_written >= AS_OF_EVERY_MS):
-            return
-        self._as_of_written = at
-        said = {f"{one.till}.{one.epoch}.{one.branch}": one.as_of for one in self.streams() if one.as_of is not None}
-        with contextlib.suppress(UnavailableError):
-            files.write(self._as_of_file, msgspec.json.encode(said))
 
 
 class _Held:

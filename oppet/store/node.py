@@ -468,6 +468,7 @@ class Node:
                     self.believe([signed])
                     self._doorstep.close("post")
                 self._new_cases()
+                self.shelf.remember()
             except OppetError as error:
                 LOG.warning("%s", error)
             except Exception:
