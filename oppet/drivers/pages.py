@@ -179,7 +179,7 @@ class Office:
             answer.set_cookie(self._cookie(self._flash, "", 0))
         return answer
 
-    def go(self, request: Asked, path: str, kind: str = "", sentence: str = "", **facts: object) -> Response[Any]:
+    def go(self, request: Asked, path: str, kind: str = "", sentence: str = "", /, **facts: object) -> Response[Any]:
         """To another page after an act, with a sentence that page says once."""
         answer = Redirect(path, status_code=303, headers={"Cache-Control": "no-store"})
         if sentence:

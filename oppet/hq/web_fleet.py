@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from oppet import __version__
 from oppet.base.clock import parse_utc, utc_text
@@ -44,7 +44,9 @@ ALARM_WORDS = {
 MEANINGS = {
     "oppet_keeper_requests": "Requests to this process's keeper port since it started.",
 }
-StoreId = Annotated[str, Parameter(pattern=r"^[A-Za-z0-9-]{1,40}\Z", description="A store's id, such as S01.")]
+StoreId = Annotated[
+    str | None, QueryParameter(pattern=r"^[A-Za-z0-9-]{1,40}\Z", description="A store's id, such as S01.")
+]
 
 
 class FleetTill(msgspec.Struct, frozen=True):
@@ -222,7 +224,7 @@ def _alarms(hq: Context) -> list[Alarm]:
 
 
 @get("/api/fleet", opt=SIGNED_IN, sync_to_thread=True, tags=["fleet"], summary="Stores and tills, the worst first")
-def api_fleet(hq: Hq, store: StoreId | None = None) -> Fleet:
+def api_fleet(hq: Hq, store: StoreId = None) -> Fleet:
     found = fleet_of(hq)
     if store is None:
         return found
