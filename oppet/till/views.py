@@ -283,7 +283,7 @@ def _copies_lights(till: Till, say: Say) -> Iterator[Light]:
     if till.desk.ports.copies.refusal() is not None:
         yield Light(say(N_("This disk")), say(N_("sells no more: see Drawer and day")), "off")
     elif stands.alone_ms:
-        word = say(N_("{since}, {count} entries only here, {days} days left"))
+        word = say(N_("{since}, {count} entries, {days} days left"))
         said = word.format(since=lasted(stands.alone_ms, say), count=stands.unkept, days=stands.left_days)
         yield Light(say(N_("Alone, 1 copy")), said, "off" if stands.left_days < FEW_DAYS else "warn")
 
