@@ -35,6 +35,7 @@ class Printing:
         self._say = say
         self._code = code
         self._electronic = False
+        self._left: set[Unprinted] = set()  # found unprinted after a cut: any of them may be out already
         self.trouble = ""  # why the last receipt did not come out, for the page
 
     def wish(self, *, electronic: bool) -> None:
@@ -52,14 +53,18 @@ class Printing:
         """
         self.trouble = ""
         ports = self._desk.ports
+        if again:
+            self._left.update(self._desk.state.unprinted)
         copies = ports.copies.second(ports.journal.head) if self._desk.state.unprinted else 0
         for waiting in list(self._desk.state.unprinted):
-            path = self._print(waiting, again=again)
+            left = waiting in self._left  # also when a later sale puts it out, because no path was open at once
+            path = self._print(waiting, again=left)
             if path is None:
                 return
             name = "electronic" if path.kind == "electronic" else path.name
             # Durable, and signed with the next group: the receipt itself was signed before it was printed.
-            self._desk.write(ReceiptPrinted(waiting.series, waiting.number, name, again, copies), sign=False)
+            self._desk.write(ReceiptPrinted(waiting.series, waiting.number, name, left, copies), sign=False)
+            self._left.discard(waiting)
         self._electronic = False
 
     def _print(self, waiting: Unprinted, *, again: bool) -> ReceiptPath | None:

@@ -743,6 +743,22 @@ def test_t7_a_receipt_whose_print_was_not_journalled_is_marked_when_it_is_printe
     assert printed == [(1, True)]
 
 
+def test_t7_such_a_receipt_is_marked_also_when_a_later_sale_puts_it_out(tmp_path: Path) -> None:
+    till, world = a_failing_till(tmp_path)
+    till.selling.pick(MILK)
+    world.fail_at(2, after=False, power=True)
+    with pytest.raises(PowerCutError):
+        till.checkout.pay("cash", 2_000)
+    world.paths[0].away = True  # at the start nothing can be put out
+    again = world.start()
+    world.paths[0].away = False
+    again.sign_in(ALVA)
+    again.selling.pick(MILK)
+    again.checkout.pay("cash", 2_000)
+    printed = [(b.number, b.again) for b in world.bodies(ReceiptPrinted) if isinstance(b, ReceiptPrinted)]
+    assert printed == [(1, True), (2, False)]
+
+
 def test_r23_a_unit_taken_out_of_the_settings_leaves_an_unknown_code(tmp_path: Path) -> None:
     till, world = a_failing_till(tmp_path, units=two_units())
     till.selling.pick(MILK)
