@@ -76,6 +76,7 @@ class Chain(Protocol):
     def keepers_of(self, machine: Any) -> list[Machine]: ...
     def neighbours(self, machine: Any) -> Neighbours: ...
     def receipts_of(self, store: str, chance: Random) -> list[tuple[str, int, int]]: ...
+    def up_to_date(self, store: str, but: str) -> bool: ...
     def parked_elsewhere(self, machine: Any) -> list[Elsewhere]: ...
     def take_over(self, machine: Any, at: Elsewhere) -> None: ...
     def wiped(self, machine: Any) -> None: ...
@@ -240,14 +241,14 @@ def post(
             world.cover("sender", "failed")
             sender.failed(world.now, 500, smaller=world.network.took_ms > 100)
             return False
-        world.thief.busy = False
+        lied, world.thief.busy = world.thief.busy, False
         world.cover("sender", news.about)
         if papers_came is not None:
             papers_came.extend(answer.papers)
         _judge(world, sender, before)
         if news.about in ("ahead", "forked") and papers_came is not None:
             world.ahead(machine, sender, news.about)
-        if news.about == "claim":
+        if news.about == "claim" and not lied:
             world.laws.wrong("4", f"{target.name} claims of {sender.source.till} what it does not show")
     return True
 

@@ -80,7 +80,6 @@ class Laws:
         self.moved: dict[tuple[str, int, int], tuple[str, int, int]] = {}
         self.unruled: set[tuple[str, int, int]] = set()  # baskets that went on where no node could be asked
         self.began: dict[tuple[str, int, int], int] = {}  # returns: when they were opened
-        self.up_to_date: Callable[[str, str], bool] = lambda _store, _but: True
         self._now = now
         self.lone: set[tuple[str, int, int]] = set()  # returns begun while nobody could be asked
         self._books: dict[int, tuple[Log, _Book]] = {}
@@ -205,9 +204,8 @@ class Laws:
     def _opened(self, log: Log, body: SaleOpened) -> None:
         till, epoch, _ = log.owner
         self.began[till, epoch, body.sale] = self._now()
-        origin = body.original
-        if origin is not None and (body.lone or not self.up_to_date(till[:3], till)):
-            self.lone.add((origin.till, origin.epoch, origin.number))
+        if body.original is not None and body.lone:
+            self.lone.add((body.original.till, body.original.epoch, body.original.number))
         if body.moved_from is not None:
             there = (body.moved_from.till, body.moved_from.epoch, body.moved_from.sale)
             self.moved[log.owner[0], log.owner[1], body.sale] = self.moved.get(there, there)

@@ -6,7 +6,7 @@ old copy, forked or revoked, brings its journals to every keeper, and waits for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -20,6 +20,7 @@ from oppet.register.desk import Rules
 from oppet.register.errors import NeighboursAwayError, NoReceiptError
 from oppet.register.ports import Alone, Ports
 from oppet.register.till import Till
+from oppet.sale.lines import Came
 from oppet.sim.devices import SimPrinter, SimUnit
 from oppet.sim.disks import OwnSource, SimJournal
 from oppet.sim.keepers import Chain, KeeperRole, Machine, post
@@ -287,4 +288,14 @@ class Neighbourhood(LaneNeighbours):
             super().resume(sale)
         except NeighboursAwayError:
             self._machine.world.laws.unruled.add((self._till, self._epoch, sale))
+            raise
+
+    def hold(self, original: Original) -> Mapping[int, Came]:
+        world, place = self._machine.world, (original.till, original.epoch, original.number)
+        if not world.up_to_date(self._machine.store, self._till):
+            world.laws.lone.add(place)  # the node cannot know what came back meanwhile: what it rules proves nothing
+        try:
+            return super().hold(original)
+        except NeighboursAwayError:
+            world.laws.lone.add(place)  # a till alone returns a little without asking (R17)
             raise

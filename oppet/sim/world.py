@@ -73,7 +73,6 @@ class World:
         self.faults: Counter[str] = Counter()
         self.covered: set[tuple[str, str]] = set()
         self.laws = Laws("HQ", lambda: self.now)
-        self.laws.up_to_date = self.up_to_date
         self.catalogue = a_catalogue()
         self.network = Network(self.count, self.died)
         self.thief = Thief(self)

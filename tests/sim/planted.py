@@ -180,7 +180,10 @@ class _Mutated(importlib.machinery.SourceFileLoader):
         text = Path(self.path).read_text(encoding="utf-8")
         for old, new in self._bug.changes:
             if text.count(old) != 1:
-                print(f"the planted bug does not fit {fullname}: {old!r} stands there {text.count(old)} times", file=sys.stderr)
+                print(
+                    f"the planted bug does not fit {fullname}: {old!r} stands there {text.count(old)} times",
+                    file=sys.stderr,
+                )
                 raise SystemExit(NO_FIT)
             text = text.replace(old, new)
         return compile(text, self.path, "exec")
@@ -195,7 +198,14 @@ def look(first: int, count: int, seconds: int, tills: int) -> dict[str, object]:
         if result.broken:
             law = result.broken[0]
             spent = round(time.process_time() - began, 2)
-            return {"seed": seed, "step": result.steps, "law": law.law, "what": law.what, "cpu_s": spent, "runs": seed - first + 1}
+            return {
+                "seed": seed,
+                "step": result.steps,
+                "law": law.law,
+                "what": law.what,
+                "cpu_s": spent,
+                "runs": seed - first + 1,
+            }
     return {"seed": None, "cpu_s": round(time.process_time() - began, 2), "runs": count}
 
 
