@@ -6,8 +6,11 @@ many bytes over one TLS connection to a process that puts them on its disk with 
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +26,7 @@ from oppet.bench.store import SECRET, demo_assortment, open_for_bench, scratch
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.keys import make_key
 from oppet.drivers.processes import Helper
+from oppet.drivers.tls import load_or_make, server_context
 from oppet.drivers.upload import JournalSource
 from oppet.goods.catalogue import decode
 from oppet.journal.entry import Head
@@ -34,7 +38,7 @@ from oppet.sync.enrolment import Enrolled
 from oppet.sync.messages import KeeperInfo
 from oppet.till.keepers import Keepers
 
-__all__ = ["run"]
+__all__ = ["echo", "run"]
 
 HQ, MANAGER = Signer(bytes(31) + b"\x01"), Signer(bytes(31) + b"\x02")  # a benchmark's keys prove nothing
 TILL = "B-K1"
@@ -137,7 +141,7 @@ def _bare(folder: Path, size: int, rounds: int) -> list[float]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (
-        Helper("oppet.bench.echo", [str(folder), str(size), str(ANSWER_BYTES)]) as echo,
+        Helper("oppet.bench.second_copy", [str(folder), str(size), str(ANSWER_BYTES)]) as echo,
         socket.create_connection(("127.0.0.1", int(echo.said["port"]))) as plain,
     ):
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -150,3 +154,38 @@ def _bare(folder: Path, size: int, rounds: int) -> list[float]:
                     left -= len(line.recv(left))
                 seconds.append(time.perf_counter() - began)
     return seconds
+
+
+def echo(folder: Path, request: int, answer: int) -> None:
+    """The least a second copy can cost: take so many bytes over TLS, put them on the disk, answer; for one connection.
+
+    Run as a process of its own: `python -m oppet.bench.second_copy FOLDER REQUEST_BYTES ANSWER_BYTES`.
+    """
+    digest = load_or_make(folder / "echo.pem")
+    context, said = server_context(folder / "echo.pem"), bytes(answer)
+    handle = os.open(folder / "echo", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        print(json.dumps({"port": listener.getsockname()[1], "tls": digest}), flush=True)
+        plain, _ = listener.accept()
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with context.wrap_socket(plain, server_side=True) as line:
+            while data := _exactly(line, request):
+                os.write(handle, data)
+                os.fdatasync(handle)
+                line.sendall(said)
+    os.close(handle)
+
+
+def _exactly(line: socket.socket, count: int) -> bytes:
+    parts, left = [], count
+    while left:
+        part = line.recv(left)
+        if not part:
+            return b""
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+if __name__ == "__main__":
+    echo(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

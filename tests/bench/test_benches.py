@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from oppet.bench import ingest, sale, scan, start, verify
+from oppet.bench import ingest, sale, scan, second_copy, start, verify
 from oppet.bench.verbs import BENCHES, NoSuchBenchError, bench
 
 
@@ -31,6 +31,11 @@ def test_j6_sale_says_its_cpu_and_its_share_of_bare_appends() -> None:
     found = sale.run(sales=10)
     judged(found, "sale", {"cpu_ms", "p50_ms", "p99_ms", "sales_per_s"}, {"fsync"})
     assert found["figures"]["durable_groups"] >= 15, "every scan and every step is durable"
+
+
+def test_k17_second_copy_is_waited_for_at_a_real_node() -> None:
+    found = second_copy.run(sales=5)
+    judged(found, "second-copy", {"p50_ms", "p99_ms", "copied"}, {"p50_over_bare", "p99_over_bare"})
 
 
 def test_r19_start_is_a_whole_process() -> None:
