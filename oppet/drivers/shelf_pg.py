@@ -172,6 +172,8 @@ class _Held:
             if len(rows.line) > FEW:
                 copy_rows(self._connection, self._standing.store, self._ids[branch], rows)
         with self._connection.pipeline():
+            if not pieces:  # a beat promises nothing: what it answers for was durable before, and its own word may be lost
+                self._connection.execute("SET LOCAL synchronous_commit = off")
             for branch, believed, rows in pieces:
                 self._add(branch, believed, rows)
             if self._as_of is not None:
