@@ -25,7 +25,7 @@ __all__ = ["Alarm", "Backroom", "Contact", "DayBook", "History", "Upward"]
 
 PIECE = 2_000
 PIECE_BYTES = 4 << 20
-MOST_A_LOOK = 20_000  # entries folded before a page is made; a second's work
+MOST_A_LOOK = 40_000  # entries folded before a page is made: a second or two of work
 SAVE_AFTER = 5_000  # entries that a restart may have to fold again
 VIEW = "day-1"  # the number is raised when a fold means something else
 

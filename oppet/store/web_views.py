@@ -26,6 +26,7 @@ __all__ = ["Bar", "BasketView", "Chart", "Lane", "Look", "TillView", "ZView", "c
 
 SILENT_MS = 65_000  # three beats of an idle till without a word
 UPWARD_MS = 65_000
+ALONE_MS = 600_000  # a till that sold alone and is heard again has its copies by now
 OPENS, CLOSES = 8, 20  # hours that the picture always shows
 LONGEST_WHY = 160
 HOUR_MS = 3_600_000
@@ -174,7 +175,8 @@ class Look:
         if day.outage:
             words = say(N_("Reserve routine since {time}")).format(time=self.clock(day.outage))
             return "warn", words, say(N_("no control unit answers"))
-        if day.alone_since:
+        sold = day.last_sale
+        if day.alone_since and sold is not None and sold.time >= utc_text(max(0, self.now - ALONE_MS)):
             words = say(N_("Sold alone since {time}")).format(time=self.clock(day.alone_since))
             return "warn", words, say(N_("no other machine answered before the receipt was printed"))
         if not day.running:

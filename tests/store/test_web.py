@@ -309,7 +309,7 @@ def test_f1_a_z_opens_as_it_was_printed(outside: Window, tmp_path: Path) -> None
 
 def test_r20_after_a_restart_the_page_says_how_much_is_still_to_be_counted(outside: Window) -> None:
     history = History("S01-K1", 1, OTHER)
-    history.write(45_000)
+    history.write(90_000)
     outside.node.kept["S01-K1", 1, ""] = Head(0, NOTHING), history.entries
     outside.sign_in()
     assert "räknas" in seen(outside.get("/"))
