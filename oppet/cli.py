@@ -60,6 +60,7 @@ VERBS: Mapping[str, Verb] = {
     "replay": Verb(
         "oppet.replay.verb:replay", "Sell real baskets again through the till and explain every difference."
     ),
+    "sim": Verb("oppet.sim.verb:sim", "Run a simulated chain with every fault from a seed and hold the laws."),
     "bench": Verb("oppet.bench.verbs:bench", "Measure, against a ceiling taken in the same run."),
 }
 

@@ -28,6 +28,7 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "second-copy": ("oppet.bench.second_copy", {}),
     "verify": ("oppet.bench.verify", {}),
     "verify-year": ("oppet.bench.verify", {"sales": 250_000}),
+    "sim": ("oppet.bench.sim", {}),
     "completeness": ("oppet.bench.completeness", {}),
 }
 
@@ -37,7 +38,7 @@ class NoSuchBenchError(RefusedError):
 
 
 def bench(name: str, *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
-    """Measure: scan, scan-page, sale, second-copy, start, verify, verify-year or completeness; ceilings are taken in the same run.
+    """Measure: scan, scan-page, sale, second-copy, start, verify, verify-year, sim or completeness; ceilings are taken in the same run.
 
     Parameters
     ----------

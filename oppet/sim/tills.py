@@ -73,6 +73,9 @@ class TillMachine(Machine):
             except (OldImageError, ForkedError, EpochRevokedError) as why:
                 self.world.cover("boot", type(why).__name__)
                 self.world.laws.doubtful.add((self.till, self.epoch))
+                if self.name != self.till:  # nobody enrols a clone: it sells no more, and sends what it has
+                    self.register = None
+                    return
                 self._enrol()
                 continue
             except UnavailableError:  # its disk: somebody tries again in a moment
