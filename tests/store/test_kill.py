@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -102,3 +105,24 @@ def test_k1_ten_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None
 @pytest.mark.kill
 def test_k1_a_hundred_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     kill_many(tmp_path, 100, 815)
+
+
+def test_a_node_told_to_stop_ends_in_order_and_says_when_it_answers(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    with office.open():
+        file = a_store(tmp_path / "s", office)
+    words = [sys.executable, "-m", "oppet", "store", "run", str(file), "--announce"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        said = json.loads(process.stdout.readline())
+        assert said["ready"] == "S01-node"
+        client = KeeperClient(KeeperInfo("S01-node", "store", said["url"], "0" * 64, said["tls"]), 10)
+        assert client.who().tls == said["tls"]
+        client.close()
+        process.send_signal(signal.SIGTERM)
+        rest, trouble = process.communicate(timeout=20)
+        assert (process.returncode, rest, trouble) == (0, b"", b"")
+    finally:
+        process.kill()
+        process.wait()
