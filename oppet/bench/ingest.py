@@ -47,7 +47,7 @@ from oppet.sync.keeper import Keeper
 from oppet.sync.lanes import Signed
 from oppet.sync.messages import BATCH_PATH, Batch, KeeperInfo, Paper, encode_batch, pack
 
-__all__ = ["run"]
+__all__ = ["numbered", "run", "sealed", "sold"]
 
 LINES = 12
 WORKERS = 2
@@ -172,7 +172,7 @@ def load(sales: Sequence[list[tuple[str, str, bytes]]], tills: int, receipts: in
             after, raws = head, []
             for receipt in range(turn * batch, (turn + 1) * batch):
                 for time_said, kind, body in sales[(number * 7 + receipt) % len(sales)]:
-                    raw, head = _seal(name, head, time_said, kind, _numbered(kind, body, receipt + 1))
+                    raw, head = sealed(name, head, time_said, kind, numbered(kind, body, receipt + 1))
                     raws.append(raw)
             signature = TILL.sign(signed_bytes(name, 1, head)).hex()
             places = (after.seq, after.digest), (head.seq, head.digest)
@@ -183,7 +183,7 @@ def load(sales: Sequence[list[tuple[str, str, bytes]]], tills: int, receipts: in
     return Load(sent, rounds * batch * tills, entries, size, batch)
 
 
-def _numbered(kind: str, body: bytes, number: int) -> bytes:
+def numbered(kind: str, body: bytes, number: int) -> bytes:
     """A receipt's number runs within its till."""
     if kind != "receipt":
         return body
@@ -191,7 +191,7 @@ def _numbered(kind: str, body: bytes, number: int) -> bytes:
     return before + mark + str(number).encode() + after[after.index(b",") :]
 
 
-def _seal(till: str, head: Head, time_said: str, kind: str, body: bytes) -> tuple[bytes, Head]:
+def sealed(till: str, head: Head, time_said: str, kind: str, body: bytes) -> tuple[bytes, Head]:
     seq = head.seq + 1
     envelope = f'{{"v":1,"till":"{till}","epoch":1,"seq":{seq},"time":"{time_said}","kind":"{kind}","prev":"{head.digest}","body":'
     raw = envelope.encode() + body + b"}"

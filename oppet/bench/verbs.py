@@ -25,6 +25,7 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "sale": ("oppet.bench.sale", {}),
     "start": ("oppet.bench.start", {}),
     "ingest": ("oppet.bench.ingest", {}),
+    "backlog": ("oppet.bench.backlog", {}),
     "second-copy": ("oppet.bench.second_copy", {}),
     "verify": ("oppet.bench.verify", {}),
     "verify-year": ("oppet.bench.verify", {"sales": 250_000}),
