@@ -130,6 +130,10 @@ class Directory:
             document = msgspec.json.decode(paper.text, type=kind)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise PaperUnfitError(why=str(error)) from None
+        is_store = isinstance(document, StoreCertificate)
+        name, epoch = (document.store, 0) if is_store else (document.till, document.epoch)  # type: ignore[union-attr]
+        if self._papers.get((paper.kind, name, epoch)) == paper:
+            return False  # shown again, as with every answer: nothing is verified twice
         if isinstance(document, StoreCertificate):
             new = self._store(paper, document)
         elif isinstance(document, TillCertificate):
