@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
+import msgspec
+
 from oppet.drivers.journal_sqlite import statements
 from oppet.drivers.pg import Pool
 from oppet.drivers.shelf_pg import chunk_entries
@@ -77,19 +79,19 @@ class GroupRow(NamedTuple):
     lines: int
 
 
-class MeansRow(NamedTuple):
+class MeansRow(msgspec.Struct, frozen=True):
     means: str
     ore: int
     times: int
 
 
-class RateRow(NamedTuple):
+class RateRow(msgspec.Struct, frozen=True):
     rate: int
     gross_ore: int
     vat_ore: int
 
 
-class ReceiptRow(NamedTuple):
+class ReceiptRow(msgspec.Struct, frozen=True):
     till: str
     epoch: int
     branch: str
@@ -103,7 +105,7 @@ class ReceiptRow(NamedTuple):
     provisional: bool
 
 
-class ZRow(NamedTuple):
+class ZRow(msgspec.Struct, frozen=True):
     till: str
     epoch: int
     branch: str

@@ -20,9 +20,10 @@ from oppet.base.words import N_
 from oppet.drivers.hq_files import csv_pieces, parquet_pieces
 from oppet.drivers.hq_read import Chunk
 from oppet.drivers.hq_sales import BranchRow, HqSales
-from oppet.fiscal.books import Voucher, sie, vouchers
+from oppet.fiscal.books import ReportDiffersError, Voucher, sie, vouchers
 from oppet.hq.complete import Till
 from oppet.hq.sales import Sales, day_of
+from oppet.journal.chain import UNREADABLE
 from oppet.journal.entry import Entry, body_of, parse
 from oppet.journal.kinds import EpochOpened
 
@@ -69,7 +70,9 @@ class LongPeriodError(RefusedError):
 
 
 class NothingToBookError(RefusedError):
-    sentence = N_("No till of {stores} has closed a day from {first} to {last}: there is nothing to book yet.")
+    sentence = N_(
+        "No till of {stores} has a closed day from {first} to {last} that can be booked. Cannot be read: {left}."
+    )
 
 
 class TwoCompaniesError(RefusedError):
@@ -83,11 +86,12 @@ class TornHistoryError(UntrustedError):
 
 
 class Books(msgspec.Struct, frozen=True):
-    """A SIE file and what it holds."""
+    """A SIE file and what it holds. What it lacks stands in its own text (#PROSA) too."""
 
     data: bytes
     vouchers: int
     open_tills: tuple[str, ...]  # whose word does not reach to the end of the period: more may come
+    not_booked: tuple[str, ...]  # histories that hold an entry that cannot be read or a Z that its entries do not give
 
 
 class Chunks(Protocol):
@@ -155,11 +159,20 @@ class Exports:
         start, end = self.period(first, last)
         chosen = self._sales.chosen(stores)
         made: list[Voucher] = []
+        not_booked: list[str] = []
         owner: EpochOpened | None = None
         for store in chosen:
             histories = self._reader.histories(store)
             for history in histories:
-                found, opened = self._booked(store, history, histories)
+                try:
+                    found, opened = self._booked(store, history, histories)
+                except (
+                    *UNREADABLE,
+                    ReportDiffersError,
+                    TornHistoryError,
+                ):  # it waits for a person, and no other till does
+                    not_booked.append(f"{history.till} {history.epoch}")
+                    continue
                 within = [voucher for voucher in found if start <= voucher.day <= end]
                 if not within or opened is None:
                     continue
@@ -168,10 +181,12 @@ class Exports:
                 owner = owner or opened
                 made += within
         if owner is None:
-            raise NothingToBookError(stores=", ".join(chosen), first=start, last=end)
+            raise NothingToBookError(stores=", ".join(chosen), first=start, last=end, left=", ".join(not_booked) or "–")
         made.sort(key=lambda voucher: (voucher.day, voucher.register))
         today = local_day(self._clock.now())
-        return Books(sie(made, owner.company, owner.org_no, today, __version__), len(made), self._open(chosen, end))
+        data = sie(made, owner.company, owner.org_no, today, __version__)
+        still_open = self._open(chosen, end)
+        return Books(_told(data, still_open, not_booked), len(made), still_open, tuple(not_booked))
 
     def _open(self, stores: Sequence[str], last: str) -> tuple[str, ...]:
         end = parse_utc(day_bounds(last, last)[1])
@@ -229,3 +244,14 @@ class Exports:
             if chunk.last_seq == seq:
                 return chunk.digest
         return ""
+
+
+def _told(data: bytes, still_open: Sequence[str], not_booked: Sequence[str]) -> bytes:
+    """The file says itself what it lacks, in the words of who reads it: a bookkeeper in Sweden."""
+    said = [("Kassor som inte rapporterat till periodens slut", still_open), ("Ej bokförda, utreds", not_booked)]
+    prose = (
+        "; ".join(f"{words}: {', '.join(tills)}" for words, tills in said if tills) or "Komplett till periodens slut"
+    )
+    mark = b"#SIETYP 4\r\n"
+    assert mark in data, "sie writes it"
+    return data.replace(mark, mark + f'#PROSA "{prose}"\r\n'.encode("cp437"), 1)

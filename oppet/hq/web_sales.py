@@ -523,7 +523,10 @@ def _books(hq: Context, first: str, last: str, stores: Sequence[str]) -> Respons
     exports = counter_of(hq).exports
     start, end = exports.period(first, last)
     books = exports.books(start, end, stores)
-    headers = _attached(f"books-{start}-{end}.si") | {"X-Open-Tills": str(len(books.open_tills))}
+    headers = _attached(f"books-{start}-{end}.si") | {
+        "X-Open-Tills": str(len(books.open_tills)),
+        "X-Not-Booked": str(len(books.not_booked)),
+    }
     return Response(books.data, media_type="application/octet-stream", headers=headers)
 
 

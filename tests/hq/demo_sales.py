@@ -32,13 +32,13 @@ from oppet.hq.web import Context
 from oppet.journal.kinds import Body
 from oppet.sync.certificates import StoreCertificate, TillCertificate, make_paper
 from oppet.sync.keeper import Keeper
-from oppet.sync.messages import AsOf, KeeperInfo
+from oppet.sync.messages import KeeperInfo
 from oppet.sync.sender import as_of
-from tests.hq.sold import a_day, chained, envelopes, sell_a_day
+from tests.hq.sold import a_day, chained, envelopes
 from tests.register.world import SECRET
 from tests.sync.chain import HQ, MANAGER, NODE, FakeClock, History
 
-__all__ = ["NOW", "SELLER", "STORES", "TODAY", "DemoChain", "Place", "a_place", "make_chain", "sell_a_day"]
+__all__ = ["CLEAN", "NOW", "SELLER", "STORES", "TODAY", "DemoChain", "Place", "a_place", "make_chain"]
 
 NOW = parse_utc("2026-11-20T13:33:40.000Z")  # 14:33:40 on a Friday
 TODAY = "2026-11-20"
@@ -54,7 +54,7 @@ STORES = (
     ("S07", "Industrivägen", "Stormarket", 6, 190), ("S08", "Sjöstaden", "Stormarket", 5, 140), ("S09", "Torget", "Torget", 4, 88),
     ("S10", "Kyrkbyn", "Torget", 3, 64), ("S11", "Norra Torget", "Torget", 4, 92), ("S12", "Brukstorget", "Torget", 3, 57),
 )  # fmt: skip
-SILENT, ONE_TILL, BEHIND, SELLER = "S01", "S09-K2", "S11", "S04-K9"
+SILENT, ONE_TILL, BEHIND, SELLER, CLEAN = "S01", "S09-K2", "S11", "S04-K9", "S10-K9"
 
 
 class NoPost:
@@ -104,8 +104,8 @@ def a_place(dsn: str, hosts: Sequence[str] = ("office.test:1",), now: int = NOW)
 class DemoChain:
     """What was made, to hold pages against."""
 
-    seller: History
-    bad: int  # of the seller's entries that are in quarantine
+    seller: History  # two of its entries are in quarantine
+    clean: History
 
 
 def make_chain(place: Place, weeks: int = 5, groups: int = len(GROUPS), seed: int = 4711) -> DemoChain:
@@ -116,14 +116,16 @@ def make_chain(place: Place, weeks: int = 5, groups: int = len(GROUPS), seed: in
         for store, name, banner, _, _ in STORES
     ]
     key = Signer(SECRET).public.hex()
-    papers.append(make_paper(TillCertificate(SELLER, 1, "S04", "K9-1", key, issued), MANAGER, HQ))
+    papers += [
+        make_paper(TillCertificate(till, 1, till[:3], "K9-1", key, issued), MANAGER, HQ) for till in (SELLER, CLEAN)
+    ]
     place.context.directory.introduce(papers)
     with psycopg.connect(place.dsn) as connection:
         first = date.fromisoformat(TODAY) - timedelta(days=7 * weeks)
         connection.execute("SELECT make_partitions(%s, %s)", (first, date.fromisoformat(TODAY)))
         _hours(connection, weeks, groups, Random(seed))
         _streams(connection)
-    return _seller(place)
+    return DemoChain(_seller(place, SELLER, spoilt=True), _seller(place, CLEAN, spoilt=False))
 
 
 def _until(store: str, till: str) -> tuple[int, int]:
@@ -197,36 +199,27 @@ def _hours(connection: psycopg.Connection[Any], weeks: int, groups: int, rng: Ra
                 copy.write_row(row)
 
 
-def _seller(place: Place) -> DemoChain:
-    """A real till's day moved to this morning, two of its receipts spoilt: bad content, good signature."""
+def _seller(place: Place, till: str, *, spoilt: bool) -> History:
+    """A real till's day moved to this morning; spoilt: two receipts have bad content and a good signature."""
     with tempfile.TemporaryDirectory() as folder:
-        said = envelopes(a_day(Path(folder), 14, SELLER))
+        said = envelopes(a_day(Path(folder), 14, till))
     began = parse_utc(said[0]["time"])
     start = parse_utc("2026-11-20T07:05:00.000Z")
     receipts = 0
     for envelope in said:
         envelope["time"] = utc_text(start + (parse_utc(envelope["time"]) - began))
-        if envelope["kind"] == "receipt" and envelope["body"]["kind"] == "sale":
+        if spoilt and envelope["kind"] == "receipt" and envelope["body"]["kind"] == "sale":
             receipts += 1
             if receipts == 3:
                 envelope["body"]["vat"] = []
             if receipts == 5:
                 envelope["body"]["total_ore"] = "<b>99</b>"
-    history = chained([envelope for envelope in said if envelope["time"] < utc_text(NOW)], SELLER)
+    history = chained(said, till)
     shelf = PgShelf(place.dsn, Views().see, place.clock)
-    keeper = Keeper(
-        "hq",
-        HQ,
-        shelf,
-        place.context.directory.standing,
-        place.clock,
-        lambda about, **facts: place.alarms.append((about, facts)),
-    )
-    answer = keeper.receive(history.batch(0, history.head.seq, as_of=_word(history)))
+    standing = place.context.directory.standing
+    keeper = Keeper("hq", HQ, shelf, standing, place.clock, lambda about, **facts: place.alarms.append((about, facts)))
+    word = as_of(Signer(SECRET), till, 1, history.head, NOW - 14_000)
+    answer = keeper.receive(history.batch(0, history.head.seq, as_of=word))
     shelf.close()
     assert answer.status == "kept", answer
-    return DemoChain(history, 2)
-
-
-def _word(history: History) -> AsOf:
-    return as_of(Signer(SECRET), history.till, 1, history.head, NOW - 14_000)
+    return history
