@@ -28,7 +28,9 @@ class NotEnrolledError(RefusedError):
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,16}\Z")]
-    folder: Text  # relative to this file
+    folder: Annotated[
+        str, Meta(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*\Z")
+    ]  # relative to this file
     place: Annotated[str, Meta(pattern=r"^(store|till)\Z")] = "store"
     name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{0,40}\Z")] = ""  # of the keeper; store S01's is S01-node
     host: Text = "127.0.0.1"  # where the keeper's port listens
@@ -36,7 +38,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     address: Annotated[str, Meta(max_length=200)] = ""  # what tills are told, where it is not `host`
     page_host: Text = "127.0.0.1"
     page_port: Port = 8401
-    staff: Annotated[str, Meta(max_length=200)] = ""  # the staff list; without it nobody signs in
+    staff: Annotated[str, Meta(max_length=4096)] = ""  # the staff list; without it nobody signs in
     tls: bool = True  # off only on loopback, for tests
     announce: bool = False  # zeroconf on the store's network
     interfaces: tuple[str, ...] = ()  # where it is announced; empty for all

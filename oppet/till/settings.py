@@ -17,6 +17,7 @@ __all__ = ["PrinterSettings", "Settings", "UnitSettings", "read_settings"]
 
 Text = Annotated[str, Meta(min_length=1, max_length=72, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+Place = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*\Z")]  # a path on this machine
 
 
 class UnitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,11 +53,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     manufacturing_no: Annotated[
         str, Meta(pattern=r"^[A-Za-z0-9]+([ -][A-Za-z0-9]+)*\Z", max_length=48)
     ]  # 2:2, 2021 text
-    folder: Text  # where journal, key and receipts are, relative to this file
+    folder: Place  # where journal, key and receipts are, relative to this file
     assortment: Annotated[
-        tuple[str, ...], Meta(min_length=1, max_length=2)
+        tuple[Place, ...], Meta(min_length=1, max_length=2)
     ]  # one document, or whose articles and our terms
-    staff: Text
+    staff: Place
     units: Annotated[tuple[UnitSettings, ...], Meta(min_length=1, max_length=4)]
     printers: Annotated[tuple[PrinterSettings, ...], Meta(min_length=1, max_length=4)]
     port: Port = 8300
