@@ -31,6 +31,10 @@ from oppet.sync.queues import BEHIND, ENDED, FINE, NEVER, SILENT, WORST_FIRST, H
 __all__ = ["ACTS", "NAV", "ROUTES", "Fleet", "FleetStore", "FleetTill", "fleet_of"]
 
 SIGNS = {SILENT: "off", NEVER: "open", BEHIND: "late", "ahead": "warn", FINE: "ok", ENDED: "open"}
+SHORT = {
+    SILENT: N_("silent"), NEVER: N_("nothing yet"), BEHIND: N_("catching up"), "ahead": N_("clock ahead"), FINE: N_("complete"),
+    ENDED: N_("over"),
+}  # fmt: skip
 ALARM_WORDS = {
     "fork": N_("Two histories of one till: a copied or restored disk"),
     "ForgedBatchError": N_("Entries in a till’s name that it did not sign"),
@@ -170,7 +174,9 @@ def _utc(instant: int) -> str:
 @get("/fleet", opt=SIGNED_IN, include_in_schema=False, sync_to_thread=True)
 def fleet_page(request: Asked, desk: Desk, hq: Hq) -> Response[str]:
     may = bool(set(OPERATORS) & set(session_of(request).roles))
-    return desk.page(request, "fleet.html", fleet=fleet_of(hq), signs=SIGNS, may=may, now=hq.clock.now(), ms=_ms)
+    return desk.page(
+        request, "fleet.html", fleet=fleet_of(hq), signs=SIGNS, short=SHORT, may=may, now=hq.clock.now(), ms=_ms
+    )
 
 
 @post("/fleet/countersign", opt=only(*OPERATORS), include_in_schema=False, sync_to_thread=True, status_code=303)

@@ -25,6 +25,10 @@ from oppet.people.roles import LARGEST_NUMBER, ROLES, check_handle, check_roles
 __all__ = ["ACTS", "NAV", "ROUTES"]
 
 LONGEST_ANSWER = 16_384
+FACT_WORDS = {
+    "number": N_("Number"), "handle": N_("Handle"), "roles": N_("Roles"), "till": N_("Till"), "epoch": N_("Epoch"),
+    "key": N_("Its key begins"), "reason": N_("Reason"),
+}  # fmt: skip
 
 
 # --- the door -----------------------------------------------------------------------------------------------------
@@ -173,7 +177,7 @@ def approvals(request: Asked, desk: Desk, hq: Hq) -> Response[str]:
         (asked, state, act, bool(act and set(act.approves) & set(mine.roles)) and asked.asked_by != mine.who)
         for asked, state, act in found
     ]
-    return desk.page(request, "approvals.html", rows=rows, state_words=STATE_WORDS, now=now)
+    return desk.page(request, "approvals.html", rows=rows, state_words=STATE_WORDS, fact_words=FACT_WORDS, now=now)
 
 
 @post("/approvals/{deed:str}", opt=SIGNED_IN, include_in_schema=False, sync_to_thread=True, status_code=303)
