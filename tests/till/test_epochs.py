@@ -32,7 +32,7 @@ CODE, BO = "ABCD2345", Staff(301, "manager")
 GOODS = {
     "format": 1, "version": "t1", "made": "2026-11-01",
     "articles": [{"number": "1001", "name": "Mjölk", "group": "Mejeri", "vat": "food", "unit": "st",
-                  "prices": [{"from": "2026-01-01", "ore": 1690}]}],
+                  "prices": [{"valid_from": "2026-01-01", "ore": 1690}]}],
 }  # fmt: skip
 
 
