@@ -85,6 +85,7 @@ def stores(ports: Iterator[int], tills: int = 2, *, robots: bool = True) -> tupl
     return tuple(found)
 
 
+START_S = 180.0  # on a machine where much else runs
 STORES = (
     ("Storgatan", "Nära", "Storgatan 1, 652 24 Karlstad"),
     ("Hamnen", "Stormarket", "Hamngatan 8, 652 25 Karlstad"),
@@ -200,7 +201,7 @@ class Chain:
 
     def hq(self) -> Callable[[], Helper]:
         words = ["hq", "run", str(self.folder / "hq.json"), "--announce"]
-        return lambda: Helper("oppet", words, wait_s=60)
+        return lambda: Helper("oppet", words, wait_s=START_S)
 
     def unit_of_store(self, store: Store) -> Callable[[], Helper]:
         """The store's networked control unit."""
@@ -232,13 +233,13 @@ class Chain:
 
     def node(self, store: Store) -> Callable[[], Helper]:
         words = ["store", "run", str(self.folder / store.id / "node.json"), "--announce"]
-        return lambda: Helper("oppet", words, wait_s=60)
+        return lambda: Helper("oppet", words, wait_s=START_S)
 
     def till(self, store: Store, plan: TillPlan) -> Callable[[], Helper]:
         settings = str(self.folder / store.id / f"{plan.register}.json")
         if plan.robot:
-            return lambda: Helper("oppet.demo.robot", [settings, plan.name], wait_s=60)
-        return lambda: Helper("oppet", ["till", "run", settings, "--announce"], wait_s=60)
+            return lambda: Helper("oppet.demo.robot", [settings, plan.name], wait_s=START_S)
+        return lambda: Helper("oppet", ["till", "run", settings, "--announce"], wait_s=START_S)
 
 
 def _written(path: Path, said: msgspec.Struct) -> Path:

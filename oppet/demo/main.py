@@ -50,6 +50,7 @@ def _open_store(chain: Chain, store: Store, hq: str, add: object) -> None:
         add(f"{plan.name}, control unit", Watched(f"{plan.name} control unit", chain.unit_of_till(store, plan)))
         if not chain.has_papers(store, plan):
             chain.enrol_till(store, plan)
+            chain.countersign(plan)
         add(f"{plan.name}, till", Watched(f"{plan.name} till", chain.till(store, plan)))
 
 

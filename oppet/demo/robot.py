@@ -1,7 +1,8 @@
 """The demo's robot cashier: a till with its real wiring that sells by itself, so that head office has something to see.
 
-`python -m oppet.demo.robot SETTINGS SEED`. It has no page; what it sells is ordinary and lawful: whole days of a small
-store, quicker in its rush hours. It is the demo's and of no till: nothing here is ever installed.
+`python -m oppet.demo.robot SETTINGS SEED [LEAST MOST]`: so many seconds between two customers. It has no page; what it
+sells is ordinary and lawful. SIGUSR1 sends the customers home while the till goes on sending what it has. It is the
+demo's and of no till: nothing here is ever installed.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def sell(till: Till, chance: Random, numbers: list[str]) -> None:
     if chance.random() < 0.7:
         till.checkout.pay("card", total, f"demo-{state.last_sale}")
     else:
-        till.checkout.pay("cash", total + 100 * chance.randint(0, 200))
+        till.checkout.pay("cash", -(-total // 100) * 100 + 100 * chance.randint(0, 200))
 
 
 def simple_goods(till: Till) -> list[str]:
@@ -60,12 +61,17 @@ def simple_goods(till: Till) -> list[str]:
 
 def main() -> None:
     """Sell until told to stop."""
-    over = threading.Event()
+    over, closed = threading.Event(), threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         over.set()
 
+    def close(_number: int, _frame: FrameType | None) -> None:
+        closed.set()
+
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGUSR1, close)
+    least, most = (float(word) for word in sys.argv[3:5] or ("3", "12"))
     opened = open_till(Path(sys.argv[1]))
     till, chance = opened.till, Random(sys.argv[2])  # noqa: S311 - customers, not keys
     try:
@@ -74,7 +80,9 @@ def main() -> None:
             till.drawer.set_float(FLOAT_ORE)
         numbers = simple_goods(till)
         print('{"ready": true}', flush=True)
-        while not over.wait(chance.uniform(3, 12)):
+        while not over.wait(chance.uniform(least, most)):
+            if closed.is_set():
+                continue
             try:
                 sell(till, chance, numbers)
             except OppetError as refused:  # a till that may not sell now waits for a person, as any till does
