@@ -17,14 +17,13 @@ from cyclopts import Parameter
 
 from oppet.base.errors import RefusedError, SettingsError
 from oppet.base.words import N_
-from oppet.drivers import files, serving
+from oppet.drivers import files, serving, zeroconf_lan
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.keeper_http import KeeperApp
 from oppet.drivers.keys import load_key
 from oppet.drivers.pins import ArgonPins
 from oppet.drivers.post import Post
 from oppet.drivers.tls import load_or_make
-from oppet.drivers.zeroconf_lan import Announcement
 from oppet.sale.staff import StaffList, read_staff
 from oppet.store.enrolment import NODE_KEY, POST, TLS, enrolled_in
 from oppet.store.node import Node
@@ -32,7 +31,7 @@ from oppet.store.settings import LARGEST, Settings, read_settings
 from oppet.store.web import create_app
 from oppet.sync.messages import KeeperInfo
 
-__all__ = ["Opened", "keep", "open_node", "run"]
+__all__ = ["Opened", "find", "keep", "open_node", "run"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -48,7 +47,7 @@ class Opened:
         self.settings, self.path = settings, path
         self.listeners: list[serving.Listener] = []
         self.node: Node | None = None
-        self._announcement: Announcement | None = None
+        self._announcement: zeroconf_lan.Announcement | None = None
         try:
             self._open(files.folder(path.parent / settings.folder))
         except BaseException:
@@ -85,7 +84,7 @@ class Opened:
         if settings.place == "store":
             self.services.append(self._pages(node, post, certificate))
         if settings.announce:
-            self._announcement = Announcement(self.info, settings.store, port, settings.interfaces)
+            self._announcement = zeroconf_lan.Announcement(self.info, settings.store, port, settings.interfaces)
 
     @property
     def ports(self) -> list[int]:
@@ -174,6 +173,34 @@ def keep(settings: Path, *, announce: Annotated[bool, Parameter(negative="")] = 
         Print one JSON line with the port when it answers, for programs that start it.
     """
     return _run(settings, "till", announce=announce)
+
+
+def find(
+    *,
+    store: str = "",
+    seconds: float = 2.0,
+    interface: tuple[str, ...] = (),
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """List the keepers that announce themselves on this machine's network; a hint where to ask, not whom to believe.
+
+    Parameters
+    ----------
+    store
+        Only this store's.
+    seconds
+        How long to listen.
+    interface
+        Addresses of this machine to listen at; all when left out.
+    as_json
+        One JSON list.
+    """
+    found = zeroconf_lan.find(store, seconds, interface)
+    if as_json:
+        print(msgspec.json.encode(found).decode())
+    else:
+        print("\n".join(f"{info.name}  {info.url}" for info in found) or "Nobody announces itself. Type the address.")
+    return 0
 
 
 def _run(path: Path, place: str, *, announce: bool) -> int:

@@ -9,7 +9,7 @@ from tests.sync.chain import NODE
 LOOPBACK = ("127.0.0.1",)
 
 
-def test_a_node_is_found_by_its_store_and_not_by_another(tmp_path: object) -> None:
+def test_a_node_is_found_by_its_store_and_not_by_another() -> None:
     info = KeeperInfo("S01-node", "store", "https://127.0.0.1:8400", NODE.public.hex(), "a" * 64)
     said = Announcement(info, "S01", 8400, LOOPBACK)
     try:

@@ -24,8 +24,10 @@ from oppet.store.enrolment import (
     next_epoch,
     till_name,
 )
+from oppet.store.main import find
 from oppet.sync.enrolment import Invitation
 from oppet.sync.errors import BadCodeError, CodeSpentError, KeeperRefusedError
+from oppet.sync.messages import KeeperInfo
 from tests.store.stores import PASSPHRASE, Office, a_node, a_store, a_till, certificate_of, send
 from tests.sync.chain import a_directory
 
@@ -256,3 +258,13 @@ def test_a_neighbour_keeper_keeps_and_is_told_to_the_next_till(tmp_path: Path) -
             client.close()
             assert neighbour.relay is None
             assert neighbour.health().place == "till"
+
+
+def test_a_node_that_announces_itself_is_found_by_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    office = Office(tmp_path)
+    with office.open():
+        file = a_store(tmp_path / "s", office, announce=True, interfaces=["127.0.0.1"])
+    with a_node(file) as (_, info):
+        capsys.readouterr()
+        assert find(store="S01", seconds=5, interface=("127.0.0.1",), as_json=True) == 0
+        assert msgspec.json.decode(capsys.readouterr().out, type=list[KeeperInfo]) == [info]
