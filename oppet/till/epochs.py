@@ -7,10 +7,13 @@ Keeps J8 (a key has one file), K15 (nothing unkept is wiped: R06) and T10 (an ep
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from cyclopts import Parameter
 
 from oppet.base.clock import parse_utc
 from oppet.base.errors import RefusedError, clip
@@ -85,7 +88,14 @@ def newest(folder: Path) -> EpochFiles:
 # --- how an epoch begins -------------------------------------------------------------------------------------------
 
 
-def enrol(settings: Path, *, store: str, invitation: str, code: str) -> int:
+def enrol(
+    settings: Path,
+    *,
+    store: str,
+    invitation: str,
+    code: str,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
     """Give this till its name, its next epoch and its papers, with the code the store's manager reads out.
 
     A till that worked alone until now keeps its journal: its own key is certified.
@@ -100,6 +110,8 @@ def enrol(settings: Path, *, store: str, invitation: str, code: str) -> int:
         The invitation's name, as the manager's page shows it.
     code
         The code: eight letters and digits, good once and for minutes.
+    as_json
+        Print one JSON object.
     """
     said = read_settings(files.read(settings, 1 << 20), str(settings))
     folder = files.folder(settings.parent / said.folder)
@@ -118,7 +130,11 @@ def enrol(settings: Path, *, store: str, invitation: str, code: str) -> int:
     elif alone.epoch != answer.epoch:
         raise PapersUnfitError(file=str(alone.journal), why=N_("this till sold under a number that is taken"))
     files.write(place.papers, msgspec.json.encode(answer))
-    print(f"{answer.till} is enrolled: epoch {answer.epoch}, {len(answer.keepers)} keepers.")
+    if as_json:
+        keepers = [{"name": keeper.name, "place": keeper.place, "url": keeper.url} for keeper in answer.keepers]
+        print(json.dumps({"till": answer.till, "store": answer.store, "epoch": answer.epoch, "keepers": keepers}))
+    else:
+        print(f"{answer.till} is enrolled: epoch {answer.epoch}, {len(answer.keepers)} keepers.")
     return 0
 
 
@@ -134,7 +150,14 @@ def _alone(folder: Path) -> EpochFiles | None:
 # --- how it ends ---------------------------------------------------------------------------------------------------
 
 
-def retire(settings: Path, *, by: int = 0, wait: int = 60, reason: str = "retired") -> int:
+def retire(
+    settings: Path,
+    *,
+    by: int = 0,
+    wait: int = 60,
+    reason: str = "retired",
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
     """Take this till out of use: close its epoch, once everything it wrote is kept at head office.
 
     Parameters
@@ -147,22 +170,31 @@ def retire(settings: Path, *, by: int = 0, wait: int = 60, reason: str = "retire
         How many seconds to wait for the keepers.
     reason
         Why, for the journal.
+    as_json
+        Print one JSON object.
     """
     said = read_settings(files.read(settings, 1 << 20), str(settings))
     folder = files.folder(settings.parent / said.folder)
+    last, kept = newest(folder).epoch, {}
     for place in epochs_in(folder):
         if place.journal.exists():
-            _retire(place, by, wait, clip(reason, 60), last=place.epoch == newest(folder).epoch)
+            kept[place.epoch] = _retire(place, by, wait, clip(reason, 60), last=place.epoch == last)
+            if not as_json:
+                print(f"{said.till}, epoch {place.epoch}: all {kept[place.epoch]} entries are kept at head office.")
+    if as_json:
+        print(json.dumps({"till": said.till, "kept": kept}))
+    else:
+        print(f"{said.till} may be taken away.")
     return 0
 
 
-def _retire(place: EpochFiles, by: int, wait: int, reason: str, *, last: bool) -> None:
-    """Raises UnkeptError, with nothing written, while entries are kept nowhere else (R06)."""
+def _retire(place: EpochFiles, by: int, wait: int, reason: str, *, last: bool) -> int:
+    """Give how many entries the epoch has. Raises UnkeptError, with nothing written, while entries are kept nowhere else (R06)."""
     enrolled, clock = place.enrolled(), SystemClock()
     with JournalFile.open(place.journal) as journal:
         head = journal.head
         if head.seq == 0:
-            return
+            return 0
         if enrolled is None:
             raise UnkeptError(till=journal.till, epoch=journal.epoch, first=1, last=head.seq)
         signer = load_key(place.key)
@@ -176,7 +208,7 @@ def _retire(place: EpochFiles, by: int, wait: int, reason: str, *, last: bool) -
                 _wait_until_kept(keepers, journal, wait, clock)
         finally:
             keepers.close()
-    print(f"{journal.till}, epoch {journal.epoch}: all {journal.head.seq} entries are kept; it may be taken away.")
+        return journal.head.seq
 
 
 def _wait_until_kept(keepers: Keepers, journal: JournalFile, wait: int, clock: SystemClock) -> None:

@@ -222,8 +222,8 @@ class Keepers:
         return [lag for up in self._ups for lag in up.lags()]
 
     def holdings(self, till: str, epoch: int) -> list[Holding]:
-        """What keepers have of a history by their signed word: what may be wiped is reckoned from this."""
-        acks = [(up.info, up.ack(till, epoch)) for up in self._ups]
+        """What keepers have of a history by the word they signed in this run: what may be wiped is reckoned from this."""
+        acks = [(up.info, up.ack(till, epoch)) for up in self._ups if up.kept(till, epoch) is not None]
         return [Holding(info.name, info.place, ack.seq) for info, ack in acks if ack is not None and not ack.branch]
 
     def wait(self, ms: int) -> None:
