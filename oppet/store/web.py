@@ -66,6 +66,7 @@ ALARM_BANNER = N_("Alarms in the last day: {count}. Somebody must act.")
 NO_SUCH = N_("Nothing was done: {why}")
 RECENT_MS = 24 * 3_600_000  # an alarm stands at the top of every page for a day
 COLUMNS = 42
+GUESS_EVERY_MS = 10_000
 
 
 class NotALeaderError(RefusedError):
@@ -86,6 +87,7 @@ class Manager:
         )  # fmt: skip
         self._staff = staff
         self._guard = threading.Lock()
+        self._guesses = self._guessed_at = 0  # numbers that were locked since the process began
 
     def _banners(self, session: Session | None) -> Sequence[Banner]:
         """That there was an alarm stands on every page for a day, for those who are signed in."""
@@ -102,13 +104,19 @@ class Manager:
                 staff = self._staff.prove(who, pin, self.node.clock.counter())
             except WrongPinError as wrong:
                 if not wrong.facts["left"]:  # five in a row: somebody is guessing
-                    number = int(who) if who.strip().isdigit() and len(who) <= 9 else 0
-                    self.door.write(ActRefused(number, "sign-in", "", "pin"))
+                    self._guessed(_whole(who.strip()))
                 raise
         if staff.role not in (SUPERVISOR, MANAGER):
             self.door.write(ActRefused(staff.number, "sign-in", "", "role"))
             raise NotALeaderError
         return self.door.signed_in(staff.number, str(staff.number), (staff.role,), "pin")
+
+    def _guessed(self, number: int) -> None:
+        """Written down, yet seldom: whoever guesses does not fill the disk."""
+        now, self._guesses = self.node.clock.counter(), self._guesses + 1
+        if self._guesses == 1 or now - self._guessed_at >= GUESS_EVERY_MS:
+            self.door.write(ActRefused(number, "sign-in", f"guesses: {self._guesses}", "pin"))
+            self._guessed_at = now
 
     def look(self, request: Asked) -> Look:
         return Look(self.node, self.book, sayer(language_of(request)))
