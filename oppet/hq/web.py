@@ -94,7 +94,7 @@ class Context:
     more: dict[str, Any] = field(default_factory=dict)  # what other pages need: a place of their own for each
     _banner: tuple[int, int, bool] = (-BANNER_MS, 0, True)
 
-    def banners(self, _: Session | None) -> list[Banner]:
+    def banners(self, session: Session | None) -> list[Banner]:
         """What every page says at its top."""
         said = []
         if self.demo:
@@ -112,6 +112,8 @@ class Context:
             self._banner = now, alarms, well
         if not well:
             said.append(Banner("alarm", N_("The database does not answer. Stores keep everything and send it again.")))
+        if session is None:
+            return said  # alarms are not for strangers
         if alarms == 1:
             said.append(Banner("alarm", N_("1 alarm that nobody has looked at."), {}, "/alarms"))
         elif alarms:
