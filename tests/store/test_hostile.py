@@ -18,6 +18,7 @@ import pytest
 import zstandard
 
 from oppet.base.signing import Signer
+from oppet.drivers.keeper_http import Limits
 from oppet.drivers.processes import Helper
 from oppet.sync.messages import BATCH_PATH, INTRODUCE_PATH, Batch, KeeperInfo, encode_batch, pack
 from tests.store.stores import Office, a_node, a_store, a_till, send
@@ -265,6 +266,7 @@ def test_k2_five_thousand_tiny_batches_are_slowed_down_and_a_till_is_served_mean
                 assert int(answer.headers["Retry-After"]) >= 1
         line.close()
 
+    began = time.monotonic()
     threads = [threading.Thread(target=flood) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -274,8 +276,9 @@ def test_k2_five_thousand_tiny_batches_are_slowed_down_and_a_till_is_served_mean
     for thread in threads:
         thread.join()
     assert len(statuses) == 5_000
-    assert set(statuses) == {200, 429}
-    assert statuses.count(429) > 1_000
+    assert set(statuses) <= {200, 429}
+    limits = Limits()  # what one sender may do, however fast this machine is
+    assert statuses.count(200) <= limits.stream_burst + limits.stream_rate * (time.monotonic() - began) + 1
     assert node.memory_mb() - before < 50
 
 
