@@ -182,7 +182,7 @@ def _resume(machine: TillMachine, chance: Random) -> None:
     """Take up a parked basket: this till's own, or another's of the store."""
     till = machine.register
     assert till is not None
-    there = machine.world.parked_elsewhere(machine)
+    there = machine.world.parked_elsewhere(machine) if chance.random() < 0.6 else []  # not everybody looks at the list
     own = sorted(sale for sale, basket in till.desk.state.baskets.items() if basket.state == baskets.PARKED)
     if there and (not own or chance.random() < 0.6):
         machine.world.take_over(machine, chance.choice(there))

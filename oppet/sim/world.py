@@ -71,6 +71,7 @@ class World:
         self.now = BEGIN
         self.settling = False
         self.faults: Counter[str] = Counter()
+        self.lost = 0  # receipts that came out and of which no copy survived the faults
         self.covered: set[tuple[str, str]] = set()
         self.laws = Laws("HQ", lambda: self.now)
         self.catalogue = a_catalogue()
@@ -274,6 +275,12 @@ class World:
 
     def receipts_of(self, store: str, chance: Random) -> list[tuple[str, int, int]]:
         """A receipt some customer of this store brings back; empty when there is none."""
+        if chance.random() < 0.5:  # a customer shows the same receipt at another till meanwhile
+            for machine in self.tills:
+                open_baskets = machine.register.desk.state.baskets.values() if machine.register is not None else ()
+                for basket in open_baskets if machine.store == store else ():
+                    if basket.original is not None:
+                        return [(basket.original.till, basket.original.epoch, basket.original.number)]
         there = self.laws.by_store.get(store)
         return [there[-1 - min(int(chance.expovariate(0.4)), len(there) - 1)]] if there else []
 
@@ -613,6 +620,7 @@ class World:
         else:
             where, what = self.missing()[0]
             self.laws.wrong("1", f"{where} still has entries that head office lacks: {what}")
+        self.lost = sum(said not in self.laws.hq_seen for said in self.laws.out)
         if not self.laws.broken:
             self._prove()
 
@@ -675,15 +683,11 @@ class World:
                 self.laws.wrong("4", f"head office takes {place} for provisional: {standing.provisional}")
         self.laws.held("4 nobody is believed on a revoked word")
 
-    def lost(self) -> int:
-        """Receipts that came out and of which no copy survives anywhere."""
-        return sum(said not in self.laws.hq_seen for said in self.laws.out)
-
     def result(self, steps: int) -> Result:
         return Result(
             self.schedule.seed, steps, tuple(self.laws.broken), dict(sorted(self.faults.items())),
             tuple(sorted(self.covered)), dict(sorted(self.laws.checked.items())), self.laws.entries, self.laws.sales,
-            (self.now - BEGIN) * len(self.tills), self.lost() if not self.laws.broken else 0,
+            (self.now - BEGIN) * len(self.tills), self.lost,
         )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ class Bug:
     seed: int = 1  # the first seed that finds it
     tills: int = 2
     seconds: int = 3_600
+    calm: bool = False  # deeds alone find it soonest
 
 
 NO_BUG = Bug("oppet.sync.keeper", (), "")
@@ -128,11 +129,17 @@ BUGS: dict[str, Bug] = {
         "6",
     ),
     "what is not kept may be wiped": Bug("oppet.sync.copies", (("if kept < head:", "if kept < 0:"),), "9"),
-    "one receipt is returned at two tills": Bug("oppet.store.lanes", (("        if other:\n", "        if other == '?':\n"),), "2"),
+    "one receipt is returned at two tills": Bug(
+        "oppet.store.lanes",
+        (("        if other:\n", "        if other == '?':\n"),),
+        "2",
+        calm=True,
+    ),
     "a moved basket is sold twice": Bug(
         "oppet.store.lanes",
         ((" and holder != place[:2]:\n            return holder\n", " and holder != place[:2]:\n            pass\n"),),
         "2",
+        calm=True,
     ),
     "a Z counts the day before again": Bug(
         "oppet.fiscal.tally",
@@ -189,12 +196,15 @@ class _Mutated(importlib.machinery.SourceFileLoader):
         return compile(text, self.path, "exec")
 
 
-def look(first: int, count: int, seconds: int, tills: int) -> dict[str, object]:
+def look(first: int, count: int, seconds: int, tills: int, *, calm: bool) -> dict[str, object]:
     """Run seeds until a law breaks."""
     schedule, world = import_module("oppet.sim.schedule"), import_module("oppet.sim.world")
     began = time.process_time()
     for seed in range(first, first + count):
-        result = world.run(schedule.make(seed, schedule.Size(1, tills, seconds)))
+        steps = schedule.make(seed, schedule.Size(1, tills, seconds))
+        if calm:
+            steps = schedule.with_steps(steps, [step for step in steps.steps if step.what == "deed"])
+        result = world.run(steps)
         if result.broken:
             law = result.broken[0]
             spent = round(time.process_time() - began, 2)
@@ -212,8 +222,9 @@ def look(first: int, count: int, seconds: int, tills: int) -> dict[str, object]:
 def main() -> None:
     """Plant one bug, then look for it."""
     name, first, count, seconds, tills = sys.argv[1], *map(int, sys.argv[2:6])
-    sys.meta_path.insert(0, _Planter(BUGS.get(name, NO_BUG)))
-    print(json.dumps(look(first, count, seconds, tills)))
+    bug = BUGS.get(name, NO_BUG)
+    sys.meta_path.insert(0, _Planter(bug))
+    print(json.dumps(look(first, count, seconds, tills, calm=bug.calm)))
 
 
 if __name__ == "__main__":
