@@ -12,7 +12,7 @@ MO := $(PO:.po=.mo)
 POT := var/oppet.pot
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test check format format-check lint types imports bench bench-year faults kill lock words clean
+.PHONY: help setup demo test check format format-check lint types imports bench bench-year faults sim sim-planted kill lock words clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,12 @@ bench-year: setup  ## verify a year of one busy till: 250 000 sales, every signa
 
 faults: setup  ## 1 000 seeded crash points, torn writes and failing fsync
 	@$(PYTEST) -n auto -m "faults"
+
+sim: setup  ## the simulated chain until a million faults were injected (SIM_FLAGS="--faults 10000" for a taste)
+	@$(OPPET) sim $(or $(SIM_FLAGS),--faults 1000000 --seconds 3600)
+
+sim-planted: setup  ## every planted bug looked for from seed 1 on
+	@$(PYTEST) -n auto -m "planted"
 
 kill: setup  ## SIGKILL of the real process at 200 moments under load
 	@$(PYTEST) -m "kill"
