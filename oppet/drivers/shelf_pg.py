@@ -81,6 +81,7 @@ class PgShelf:
     def stand(self, standing: Standing) -> None:
         """An epoch was countersigned or revoked: say so beside what it sold."""
         with self._pool.transaction() as transaction:
+            transaction.connection.execute(_sql["lock"], _standing(standing))  # the first row first, as everybody does
             transaction.connection.execute(_sql["stand"], _standing(standing))
 
     def close(self) -> None:
@@ -122,7 +123,7 @@ class _Held:
         for stream_id, name, base_seq, base, head_seq, head, number, provisional, revoked in rows:
             self._branches[name] = Branch(name, Head(base_seq, base), Head(head_seq, head))
             self._ids[name], self._numbers[name] = stream_id, number
-            if (provisional, revoked) != (self._standing.provisional, self._standing.revoked):
+            if (provisional, revoked) != (self._names["provisional"], self._names["revoked"]):
                 self._stands = False
 
     def _locked(self) -> list[TupleRow]:
@@ -172,7 +173,9 @@ class _Held:
             if len(rows.line) > FEW:
                 copy_rows(self._connection, self._standing.store, self._ids[branch], rows)
         with self._connection.pipeline():
-            if not pieces:  # a beat promises nothing: what it answers for was durable before, and its own word may be lost
+            if (
+                not pieces
+            ):  # a beat promises nothing: what it answers for was durable before, and its own word may be lost
                 self._connection.execute("SET LOCAL synchronous_commit = off")
             for branch, believed, rows in pieces:
                 self._add(branch, believed, rows)
@@ -253,7 +256,7 @@ def _standing(standing: Standing) -> dict[str, Any]:
         "till": standing.till,
         "epoch": standing.epoch,
         "provisional": standing.provisional,
-        "revoked": standing.revoked,
+        "revoked": safe_text(standing.revoked),
     }
 
 
