@@ -266,7 +266,7 @@ def standing(till: Till) -> Standing:
         heard = max((keeper.heard for keeper in keepers), default="") or desk.state.began
         alone_ms = max(desk.now() - (parse_utc(heard) if heard else desk.now()), 1)
     left = max(ALONE_DAYS - alone_ms // DAY_MS, 0)
-    return Standing(len(keepers), inside, outside, desk.state.seq - kept_up_to(holdings), alone_ms, left)
+    return Standing(len(keepers), inside, outside, max(desk.state.seq - kept_up_to(holdings), 0), alone_ms, left)
 
 
 def _copies_lights(till: Till, say: Say) -> Iterator[Light]:

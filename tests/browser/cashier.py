@@ -6,6 +6,9 @@ import time
 
 from playwright.sync_api import Page, expect
 
+from oppet.register.ports import Alone
+from oppet.register.till import Till
+
 __all__ = ["Cashier"]
 
 PERSON_MS = 45  # between two keys: slower than any scanner
@@ -13,9 +16,15 @@ SCANNER_S = 0.005
 
 
 class Cashier:
-    def __init__(self, page: Page, url: str) -> None:
+    def __init__(self, page: Page, url: str, till: Till | None = None) -> None:
         self.page = page
         self.url = url
+        self.till = till  # behind the page, for what only its surroundings do
+
+    def keepers(self, copies: Alone) -> None:
+        """The till has these keepers and neighbours from now on."""
+        assert self.till is not None, "this page's till is at hand"
+        self.till.desk.ports.copies = self.till.desk.ports.neighbours = copies
 
     def seen(self) -> str:
         return self.page.locator("#stamp [name=seen]").input_value()

@@ -50,7 +50,7 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.fixture
 def cashier(page: Page, shop: ServedTill) -> Cashier:
     """Alva, signed in, with the float registered."""
-    cashier = Cashier(page, shop.url)
+    cashier = Cashier(page, shop.url, shop.till)
     page.goto(shop.url)
     page.fill("#who", "7")
     page.fill("#pin", "1234")

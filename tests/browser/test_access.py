@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.cashier import Cashier
 from tests.browser.serving import ServedTill
 from tests.conftest import ROOT
+from tests.till.web.test_web import FakeKeepers, a_keeper
 
 pytestmark = pytest.mark.browser
 
@@ -122,6 +123,20 @@ def parked(cashier: Cashier) -> None:
     cashier.press("Parkerade", "#actions")
 
 
+def alone(cashier: Cashier) -> None:
+    """An enrolled till that nobody answers: the strip and the day's pane say so."""
+    node, till = (a_keeper(*words, 1, silent=True, behind=40) for words in (("S01-node", "store"), ("S01-K4", "till")))
+    cashier.keepers(FakeKeepers(node, till))
+    paid(cashier)
+    cashier.key("F10")
+
+
+def elsewhere(cashier: Cashier) -> None:
+    cashier.keepers(FakeKeepers(a_keeper("S01-node", "store", 9_999), a_keeper("hq", "hq", 9_999)))
+    paid(cashier)
+    cashier.press("Parkerade", "#actions")
+
+
 STATES: dict[str, Callable[[Cashier], None]] = {
     "empty": lambda cashier: None,
     "basket": basket,
@@ -138,6 +153,8 @@ STATES: dict[str, Callable[[Cashier], None]] = {
     "price": asking("Pris"),
     "abandon": asking("Avbryt"),
     "parked": parked,
+    "alone": alone,
+    "elsewhere": elsewhere,
     "return": returned,
     "day": lambda cashier: cashier.key("F10"),
     "count": pane("Räkna kassan"),
@@ -159,7 +176,7 @@ def test_w5_axe_finds_nothing_serious(cashier: Cashier, state: str) -> None:
     assert wider_than_window(cashier.page) == []
 
 
-@pytest.mark.parametrize("state", ["empty", "basket", "cash", "done", "weight", "day", "count", "return"])
+@pytest.mark.parametrize("state", ["empty", "basket", "cash", "done", "weight", "day", "count", "return", "alone"])
 def test_w5_a_phone_holds_every_pane(cashier: Cashier, state: str) -> None:
     cashier.page.set_viewport_size({"width": 390, "height": 844})
     STATES[state](cashier)
