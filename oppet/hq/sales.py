@@ -366,14 +366,15 @@ class Sales:
             vats[row.group] = vats.get(row.group, 0) + row.vat_ore
             lines[row.group] = lines.get(row.group, 0) + row.lines
         holes = self._group_holes(known, held) if held else {}
+        names = _classes(held, known)[1]
         figures = []
         for group in sorted({*sums, *before}, key=lambda name: -sum(sums.get(name, ()))):
             hole = holes.get(group)
-            missing = AT_REST if not held else hole.missing(_classes(held, known)[1]) if hole is not None else None
-            figure = Figure(
-                int(sum(sums.get(group, ()))), lines.get(group, 0), _to(before.get(group, ()), known.upto), 0, missing,
-                len(hole.strangers) if hole is not None else 0,
-            )  # fmt: skip
+            missing = AT_REST if not held else None
+            if hole is not None and not hole.strangers.issuperset(names):
+                missing = hole.missing(names)
+            known_ore, last_week = int(sum(sums.get(group, ()))), _to(before.get(group, ()), known.upto)
+            figure = Figure(known_ore, lines.get(group, 0), last_week, 0, missing, 0)
             figures.append(GroupFigure(group, figure, vats.get(group, 0)))
         complete = msgspec.structs.replace(
             picture.completeness, held=tuple(held.values()), of=len(chosen), complete=len(chosen) - len(held)
