@@ -51,7 +51,7 @@ class Helper:
             ready, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
             part = os.read(stdout.fileno(), 4096) if ready else b""
             if not part:
-                code = self._process.poll()
+                code = self._ended() if ready else None
                 self.end()
                 reason = f"it ended with code {code}" if code is not None else f"silent for {wait_s:.0f} s"
                 raise HelperDeadError(name=module, reason=reason)
@@ -62,6 +62,13 @@ class Helper:
             self.end()
             raise HelperDeadError(name=module, reason="it said nothing we understand") from None
         return said
+
+    def _ended(self) -> int | None:
+        """The exit code of a process that has closed its output and is about to be gone."""
+        try:
+            return self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            return None
 
     @property
     def alive(self) -> bool:

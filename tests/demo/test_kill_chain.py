@@ -54,7 +54,14 @@ class Running:
             self.tills[plan] = self._begin(self.robot(plan))
 
     def _begin(self, start: Callable[[], Helper]) -> Helper:
-        helper = start()
+        for left in range(20, -1, -1):
+            try:
+                helper = start()
+                break
+            except UnavailableError:  # the ports are held until the last child of what was killed is gone
+                if not left:
+                    raise
+                time.sleep(1)
         self.stack.callback(helper.end)
         return helper
 
