@@ -209,8 +209,9 @@ class Change:
 
     def stand(self, standing: Standing) -> None:
         """Say beside what an epoch sold how it stands."""
-        values = standing.provisional, standing.revoked, standing.store, standing.till, standing.epoch
-        self._t.do(_sql["stand"], *values)
+        epoch = standing.store, standing.till, standing.epoch
+        self._t.row(_sql["hold"], *epoch)
+        self._t.do(_sql["stand"], standing.provisional, standing.revoked, *epoch)
 
     def put_invitation(self, invited: Invited) -> None:
         self._t.do(_sql["sweep_invitations"], invited.made - 30 * 86_400_000)

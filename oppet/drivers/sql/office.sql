@@ -77,6 +77,9 @@ SELECT pg_advisory_xact_lock(8031171)
 -- name: put_store
 INSERT INTO store(store_id, name, banner, closed, issued) VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT (store_id) DO UPDATE SET name = excluded.name, banner = excluded.banner, closed = excluded.closed, issued = excluded.issued
+-- name: hold
+-- The row that ingest locks before it touches any other of the epoch.
+SELECT stream_id FROM stream WHERE store_id = %s AND till = %s AND epoch = %s AND branch = '' FOR UPDATE
 -- name: stand
 UPDATE stream SET provisional = %s, revoked = %s WHERE store_id = %s AND till = %s AND epoch = %s
 -- name: put_invitation
