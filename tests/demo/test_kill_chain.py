@@ -54,16 +54,15 @@ class Running:
             self.tills[plan] = self._begin(self.robot(plan))
 
     def _begin(self, start: Callable[[], Helper]) -> Helper:
-        for left in range(20, -1, -1):
+        for _ in range(20):
             try:
                 helper = start()
-                break
             except UnavailableError:  # the ports are held until the last child of what was killed is gone
-                if not left:
-                    raise
                 time.sleep(1)
-        self.stack.callback(helper.end)
-        return helper
+                continue
+            self.stack.callback(helper.end)
+            return helper
+        raise AssertionError("it does not start again")
 
     def robot(self, plan: TillPlan) -> Callable[[], Helper]:
         settings = str(self.chain.folder / self.store.id / f"{plan.register}.json")
