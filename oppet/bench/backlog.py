@@ -22,9 +22,7 @@ from oppet.base.clock import utc_text
 from oppet.base.errors import OppetError
 from oppet.base.signing import Signer
 from oppet.bench.ingest import numbered, sealed, sold
-from oppet.bench.measure import conditions, percentiles, result
 from oppet.bench.sale import basket_codes
-from oppet.bench.store import scratch
 from oppet.demo.chain import Chain, Store, TillPlan, free_ports, stores
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.journal_file import JournalFile
@@ -34,6 +32,8 @@ from oppet.journal.entry import NOTHING, Head, signed_bytes
 from oppet.journal.kinds import ReceiptPrinted
 from oppet.sale.rights import Staff
 from oppet.till.main import Opened, open_till
+from oppet.yardstick.measure import conditions, percentiles, result
+from oppet.yardstick.store import scratch
 
 __all__ = ["run"]
 

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 
 from oppet.base.errors import UnavailableError
 from oppet.base.words import N_
-from oppet.bench.measure import conditions, result
 from oppet.hq.estimate import COVERAGE, HISTORY_DAYS, HOLIDAY, HOURS, Hole, Lagging, Past, Reference, fill
+from oppet.yardstick.measure import conditions, result
 
 __all__ = ["SHARES", "NoDataError", "run"]
 

@@ -28,8 +28,6 @@ import psycopg
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from oppet.base.signing import Signer
-from oppet.bench.measure import conditions, result
-from oppet.bench.store import SECRET, demo_assortment, open_for_bench, scratch
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.hq_schema import migrate
 from oppet.drivers.keeper_http import KeeperApp, Limits
@@ -46,6 +44,8 @@ from oppet.sync.enrolment import Enrolled, Request
 from oppet.sync.keeper import Keeper
 from oppet.sync.lanes import Signed
 from oppet.sync.messages import BATCH_PATH, Batch, KeeperInfo, Paper, encode_batch, pack
+from oppet.yardstick.measure import conditions, result
+from oppet.yardstick.store import SECRET, demo_assortment, open_for_bench, scratch
 
 __all__ = ["numbered", "run", "sealed", "sold"]
 

@@ -9,11 +9,11 @@ import statistics
 import time
 from typing import Any
 
-from oppet.bench.measure import appends_per_s, conditions, percentiles, result, signature_us
-from oppet.bench.store import demo_assortment, open_for_bench, scratch
 from oppet.drivers.journal_file import JournalFile
 from oppet.goods.catalogue import Catalogue, decode
 from oppet.register.till import Till
+from oppet.yardstick.measure import appends_per_s, conditions, percentiles, result, signature_us
+from oppet.yardstick.store import demo_assortment, open_for_bench, scratch
 
 __all__ = ["basket_codes", "run", "sell"]
 

@@ -9,10 +9,10 @@ import time
 from random import Random
 from typing import Any
 
-from oppet.bench.assortment import ARTICLES
-from oppet.bench.measure import appends_per_s, conditions, percentiles, result
-from oppet.bench.store import big_assortment, open_for_bench, scratch
 from oppet.goods.catalogue import decode
+from oppet.yardstick.assortment import ARTICLES
+from oppet.yardstick.measure import appends_per_s, conditions, percentiles, result
+from oppet.yardstick.store import big_assortment, open_for_bench, scratch
 
 __all__ = ["run"]
 

@@ -22,11 +22,11 @@ from playwright.sync_api import Page, sync_playwright
 
 from oppet.base.errors import UnavailableError
 from oppet.base.words import N_
-from oppet.bench.measure import conditions, percentiles, result
-from oppet.bench.store import big_assortment, open_for_bench, scratch
 from oppet.goods.catalogue import Catalogue, decode
 from oppet.sale.staff import Member, StaffList
 from oppet.till.web import create_app
+from oppet.yardstick.measure import conditions, percentiles, result
+from oppet.yardstick.store import big_assortment, open_for_bench, scratch
 
 __all__ = ["run"]
 

@@ -20,9 +20,7 @@ import msgspec
 
 from oppet.base.clock import utc_text
 from oppet.base.signing import Signer
-from oppet.bench.measure import conditions, percentiles, result
 from oppet.bench.sale import basket_codes, sell
-from oppet.bench.store import SECRET, demo_assortment, open_for_bench, scratch
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.keys import make_key
 from oppet.drivers.processes import Helper
@@ -37,6 +35,8 @@ from oppet.sync.certificates import StoreCertificate, TillCertificate, make_pape
 from oppet.sync.enrolment import Enrolled
 from oppet.sync.messages import KeeperInfo
 from oppet.till.keepers import Keepers
+from oppet.yardstick.measure import conditions, percentiles, result
+from oppet.yardstick.store import SECRET, demo_assortment, open_for_bench, scratch
 
 __all__ = ["echo", "run"]
 

@@ -10,9 +10,9 @@ import time
 from typing import Any
 
 from oppet.base.signing import Signer, Verifier
-from oppet.bench.measure import conditions, result, signature_us
 from oppet.sim.schedule import Size, make
 from oppet.sim.world import run as live
+from oppet.yardstick.measure import conditions, result, signature_us
 
 __all__ = ["run"]
 

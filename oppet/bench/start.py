@@ -15,12 +15,12 @@ from typing import Any
 
 import msgspec
 
-from oppet.bench.measure import conditions, result
-from oppet.bench.store import big_assortment, scratch
 from oppet.drivers import files
 from oppet.drivers.pins import digest_of
 from oppet.till.main import open_till
 from oppet.till.web import create_app
+from oppet.yardstick.measure import conditions, result
+from oppet.yardstick.store import big_assortment, scratch
 
 __all__ = ["main", "run"]
 

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from oppet.base.signing import Signer, Verifier
-from oppet.bench.measure import conditions, result
-from oppet.bench.store import scratch
 from oppet.drivers.journal_reader import JournalReader, verify_file
 from oppet.drivers.journal_sqlite import begin_file, connect, statements
 from oppet.journal.entry import NOTHING, Head, seal, signed_bytes
@@ -34,6 +32,8 @@ from oppet.journal.kinds import (
     UnitRequest,
     VatAmount,
 )
+from oppet.yardstick.measure import conditions, result
+from oppet.yardstick.store import scratch
 
 __all__ = ["run"]
 

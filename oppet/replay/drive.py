@@ -14,7 +14,6 @@ from typing import Final
 from oppet.base.clock import local_day
 from oppet.base.errors import OppetError
 from oppet.base.signing import Signer
-from oppet.bench.in_process import InstantUnit, NoPaper
 from oppet.drivers.journal_file import JournalFile
 from oppet.goods.article import Article
 from oppet.goods.catalogue import Catalogue
@@ -45,6 +44,7 @@ from oppet.replay.plan import (
 )
 from oppet.sale.errors import OddQuantityError
 from oppet.sale.rights import Limits, Staff
+from oppet.yardstick.in_process import InstantUnit, NoPaper
 
 __all__ = ["Lane", "LogClock", "Profile", "Sums"]
 

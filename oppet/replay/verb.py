@@ -17,8 +17,6 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from oppet.bench.measure import conditions, result
-from oppet.bench.store import scratch
 from oppet.replay import foreign, plain, reasons
 from oppet.replay.drive import Lane, Profile
 from oppet.replay.errors import NotWritableError
@@ -26,6 +24,8 @@ from oppet.replay.lanes import by_number, parts
 from oppet.replay.plan import Case
 from oppet.replay.report import Tally, as_table, every_difference
 from oppet.replay.source import INVOICES, JOURNEY, Bought, Found, Invoiced, LogLine, departments, find, read
+from oppet.yardstick.measure import conditions, result
+from oppet.yardstick.store import scratch
 
 __all__ = ["replay", "run"]
 

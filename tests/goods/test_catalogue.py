@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from oppet.bench.assortment import filled_up
 from oppet.goods.assortment import merge
 from oppet.goods.catalogue import Catalogue, decode
 from oppet.goods.codes import read
 from oppet.goods.errors import BrokenAssortmentError, UnknownArticleError, UnknownCodeError
+from oppet.yardstick.assortment import filled_up
 
 TODAY = "2026-11-22"
 DATA = Path(__file__).parents[2] / "data"

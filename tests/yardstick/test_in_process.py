@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from oppet.bench.in_process import InstantUnit, NoPaper
 from oppet.fiscal.unit import ControlUnit, ReceiptType, UnitCode, UnitRefused
 from oppet.journal.kinds import UnitRequest
 from oppet.paper.paths import ReceiptPath, first_ready
+from oppet.yardstick.in_process import InstantUnit, NoPaper
 
 SALE = UnitRequest("U1", 1, 1, ReceiptType.NORMAL, "202611221432", "5566778899", "K3-1", 1200, 0, ((600, 68),))
 

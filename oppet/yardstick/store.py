@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from oppet.base.signing import Signer
-from oppet.bench.assortment import ARTICLES, PROMOTIONS, filled_up
-from oppet.bench.in_process import InstantUnit, NoPaper
 from oppet.drivers import files
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.journal_file import JournalFile
@@ -24,6 +22,8 @@ from oppet.register.errors import NoReceiptError
 from oppet.register.ports import Ports
 from oppet.register.till import Till
 from oppet.sale.rights import Staff
+from oppet.yardstick.assortment import ARTICLES, PROMOTIONS, filled_up
+from oppet.yardstick.in_process import InstantUnit, NoPaper
 
 __all__ = ["BENCHES", "big_assortment", "demo_assortment", "open_for_bench", "scratch"]
 

@@ -1,0 +1,1 @@
+"""What benchmarks measure with: goods, a till without its devices, ceilings of the same run."""
