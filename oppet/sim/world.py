@@ -161,8 +161,8 @@ class World:
         return [self.nodes[machine.store], *others[:2], self.hq]
 
     def witness(self, machine: TillMachine) -> list[Signer]:
-        """Who countersigns a new certificate: HQ where it answers, else a till of the store that is beyond doubt."""
-        if self.network.reachable(machine, self.hq):
+        """Who countersigns a new certificate: HQ where it answers and the manager asks it, else a till of the store."""
+        if machine.epoch % 2 and self.network.reachable(machine, self.hq):
             return [self.hq_signer]
         for other in self.tills:
             if other.store == machine.store and other.till != machine.till and other.up and other.epoch:
