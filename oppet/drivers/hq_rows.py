@@ -156,11 +156,12 @@ class Rows:
         self.last_number = more.last_number
         for table in COLUMNS:
             getattr(self, table).extend(getattr(more, table))
-        for mine, theirs in ((self.hour_sale, more.hour_sale), (self.hour_group, more.hour_group)):
-            for key, hour in theirs.items():
-                before = mine.setdefault(key, hour)  # type: ignore[attr-defined]
-                if before is not hour:
-                    before.add(hour)
+        for hour, sale in more.hour_sale.items():
+            if (before := self.hour_sale.setdefault(hour, sale)) is not sale:
+                before.add(sale)
+        for place, group in more.hour_group.items():
+            if (known := self.hour_group.setdefault(place, group)) is not group:
+                known.add(group)
 
 
 # Entries whose chain was believed, our clock when they came, the history's last receipt number before them.

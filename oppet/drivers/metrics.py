@@ -41,9 +41,9 @@ class _Collected:
 
 def exposition(measures: Sequence[Measure]) -> bytes:
     """The text a scraper reads."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collected(measures))
-    return generate_latest(registry)
+    collectors = CollectorRegistry(auto_describe=False)
+    collectors.register(_Collected(measures))
+    return generate_latest(collectors)
 
 
 class Counters:

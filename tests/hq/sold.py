@@ -79,7 +79,7 @@ def envelopes(history: History) -> list[dict[str, Any]]:
 
 
 def standing(till: str, epoch: int = 1, store: str = "", **more: Any) -> Standing:
-    fields = {"register": till, "public_key": Signer(SECRET).public, "provisional": False} | more
+    fields: dict[str, Any] = {"register": till, "public_key": Signer(SECRET).public, "provisional": False} | more
     return Standing(store or till.rpartition("-")[0], till, epoch, **fields)
 
 
@@ -125,7 +125,7 @@ def rows(dsn: str, table: str, *without: str) -> list[tuple[Any, ...]]:
             if name not in without
         ]
         listed = ", ".join(names)
-        return connection.execute(f"SELECT {listed} FROM {table} ORDER BY {listed}").fetchall()  # type: ignore[arg-type]
+        return connection.execute(f"SELECT {listed} FROM {table} ORDER BY {listed}").fetchall()
 
 
 def dump(dsn: str) -> dict[str, list[tuple[Any, ...]]]:
@@ -136,12 +136,12 @@ def dump(dsn: str) -> dict[str, list[tuple[Any, ...]]]:
 def clear(dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         for table in ("stream", "chunk", *VIEWS):
-            connection.execute(f"DELETE FROM {table}")  # type: ignore[arg-type]
+            connection.execute(f"DELETE FROM {table}")
 
 
 def one(dsn: str, question: str) -> Any:
     with psycopg.connect(dsn) as connection:
-        found = connection.execute(question).fetchone()  # type: ignore[arg-type]
+        found = connection.execute(question).fetchone()
     assert found is not None
     return found[0] if len(found) == 1 else found
 
