@@ -21,6 +21,8 @@ from oppet.base.clock import parse_utc, utc_text
 from oppet.base.errors import OppetError, RefusedError, UnavailableError
 from oppet.base.signing import Signer
 from oppet.fiscal import unit as fiscal_unit
+from oppet.hq.views import Views
+from oppet.journal.entry import parse
 from oppet.journal.kinds import Elsewhere, Receipt
 from oppet.register.errors import NeighboursAwayError
 from oppet.register.ports import Neighbours
@@ -650,12 +652,13 @@ class World:
                 if machine is self.hq or name.endswith("node"):
                     laws.whole(machine.disk, key, kept, self.till_key(*key).public)
         self._certificates()
-        total = 0
-        for kept in self.hq.disk.shelf.values():
+        total, views = 0, Views()
+        for _, kept in sorted(self.hq.disk.shelf.items()):
             for log in kept.branches.values():
-                total += sum(laws.ore[said] for said in log.digests[1:])
+                rows = views.see([parse(data) for data in log.entries], self.now, 0)
+                total += sum(hour.gross_ore for hour in rows.hour_sale.values())
         if total != laws.hq_ore:
-            laws.wrong("2", f"head office counted {laws.hq_ore} öre, its entries add up to {total}")
+            laws.wrong("2", f"head office's views say {total} öre, the histories it keeps add up to {laws.hq_ore}")
         laws.held("2 to the öre")
 
     def _certificates(self) -> None:
