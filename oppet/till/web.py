@@ -22,6 +22,8 @@ from litestar.exceptions import HTTPException, NotFoundException, PermissionDeni
 from litestar.params import Body, FromPath
 from litestar.response import ServerSentEvent
 from litestar.static_files import create_static_files_router
+from litestar.types import Message as Message_
+from litestar.types import Scope
 
 from oppet import __version__
 from oppet.base.errors import OppetError
@@ -61,6 +63,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 Fields = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 Desk = NamedDependency[Counter]
 Asked = Request[Any, Any, Any]
@@ -91,9 +94,14 @@ def language_of(request: Asked) -> str:
     return chosen if chosen in LANGUAGES else next(iter(LANGUAGES))
 
 
+def session_name(counter: Counter) -> str:
+    """A cookie of this till's own: a browser does not tell two ports of one machine apart."""
+    return f"session-{counter.till.desk.ports.journal.till}"
+
+
 def is_mine(request: Asked, counter: Counter) -> bool:
     return bool(counter.token) and hmac.compare_digest(
-        request.cookies.get("session", "").encode(), counter.token.encode()
+        request.cookies.get(session_name(counter), "").encode(), counter.token.encode()
     )
 
 
@@ -131,7 +139,7 @@ def sign_in(request: Asked, counter: Desk, data: Fields) -> Response[str]:
         except Exception:  # noqa: BLE001 - our own mistake: logged, and said in words
             return html(counter.door(_unexpected(counter), piece=True))
         answer = html("", **{"HX-Redirect": "/"})
-        answer.set_cookie(cookie("session", counter.token, None))
+        answer.set_cookie(cookie(session_name(counter), counter.token, None))
     counter.tell()
     return answer
 
@@ -371,6 +379,12 @@ def explain_http(request: Asked, error: Exception) -> Response[str]:
     return Response(piece, media_type="text/html", status_code=code, headers={"Cache-Control": "no-store"})
 
 
+async def harden(message: Message_, _: Scope) -> None:
+    """Put the headers on every answer, refusals too."""
+    if message["type"] == "http.response.start":
+        message["headers"] = [*message["headers"], *RAW_HEADERS]
+
+
 def create_app(till: Till, staff: StaffList, hosts: Iterable[str] = ("127.0.0.1:8080", "localhost:8080")) -> Litestar:
     """The program to serve at 127.0.0.1; `hosts` are the names and ports it answers to."""
     bell = Bell()
@@ -399,7 +413,7 @@ def create_app(till: Till, staff: StaffList, hosts: Iterable[str] = ("127.0.0.1:
         before_request=refuse_strangers(frozenset(hosts)),
         exception_handlers={HTTPException: explain_http, Exception: explain_http},
         request_max_body_size=LARGEST_BODY,
-        response_headers=HEADERS,
+        before_send=[harden],
         openapi_config=None,
         logging_config=None,
         on_startup=[bell.begin],
