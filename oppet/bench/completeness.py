@@ -1,7 +1,7 @@
 """`oppet bench completeness`: do the intervals for what is not reported hold what they say? On real stores, days held out.
 
 Whole stores are hidden from a moment on (an hour, some hours, the whole day), 1 to 60 % of them at random; the estimator
-of `hq/estimate.py` sees what head office would see and is held against what was sold. The held-out days come after
+of `figures/estimate.py` sees what head office would see and is held against what was sold. The held-out days come after
 every day on which its constants were chosen. A store known to be closed is not hidden: head office knows its hours.
 """
 
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from oppet.base.errors import UnavailableError
 from oppet.base.words import N_
-from oppet.hq.estimate import COVERAGE, HISTORY_DAYS, HOLIDAY, HOURS, Hole, Lagging, Past, Reference, fill
+from oppet.figures.estimate import COVERAGE, HISTORY_DAYS, HOLIDAY, HOURS, Hole, Lagging, Past, Reference, fill
 from oppet.yardstick.measure import conditions, result
 
 __all__ = ["SHARES", "NoDataError", "run"]

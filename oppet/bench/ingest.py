@@ -35,8 +35,8 @@ from oppet.drivers.postgres import EmbeddedPostgres
 from oppet.drivers.processes import Helper
 from oppet.drivers.serving import Service, listen, serve_all
 from oppet.drivers.shelf_pg import PgShelf
+from oppet.figures.views import Views
 from oppet.goods.catalogue import Catalogue, decode
-from oppet.hq.views import Views
 from oppet.journal.entry import NOTHING, Head, parse, signed_bytes
 from oppet.register.till import Till
 from oppet.sync.certificates import Directory, StoreCertificate, TillCertificate, make_paper

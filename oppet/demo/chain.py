@@ -28,6 +28,7 @@ from oppet.till.settings import PrinterSettings, Settings, UnitSettings
 __all__ = ["STAFF", "STORES", "Chain", "Store", "TillPlan", "free_ports"]
 
 STAFF = ((101, "cashier", "1111"), (201, "supervisor", "2222"), (301, "manager", "3333"))
+PEOPLE = ((301, "Bo"), (101, "Alva"))  # at head office
 PASSPHRASE = "the demo's managers have no secrets"  # noqa: S105
 
 
@@ -159,7 +160,7 @@ class Chain:
     def invite_store(self, store: Store) -> tuple[str, str]:
         """Head office gives the store a code: the invitation's name, and what is read out."""
         words = ["hq", "store", "add", store.id, "--settings", str(self.folder / "hq.json"), "--called", store.name]
-        with Helper("oppet", [*words, "--banner", store.banner, "--json"], wait_s=30) as helper:
+        with Helper("oppet", [*words, "--banner", store.banner, "--json"], wait_s=START_S) as helper:
             helper.finish()  # what it said counts when it has ended
             return str(helper.said["invitation"]), str(helper.said["code"])
 
@@ -176,10 +177,19 @@ class Chain:
     def is_enrolled(self, store: Store) -> bool:
         return (self.folder / store.id / "node" / "enrolled.json").exists()
 
+    def let_in(self) -> None:
+        """Two people at head office, so that what takes two can be done; they may add their keys later."""
+        for number, handle in PEOPLE:
+            words = ["hq", "person", "add", str(number), "--settings", str(self.folder / "hq.json"), "--handle", handle]
+            with Helper("oppet", [*words, "--roles", "viewer,operations", "--json"], wait_s=START_S) as helper:
+                helper.finish()
+
     def countersign(self, plan: TillPlan) -> None:
         """Head office's second signature: until then the till's sales count as provisional (K8)."""
         words = ["hq", "till", "countersign", plan.name, "--settings", str(self.folder / "hq.json"), "--epoch", "1"]
-        with Helper("oppet", [*words, "--json"], wait_s=30) as helper:
+        (one, _), (other, _) = PEOPLE
+        words += ["--by", str(one), "--approved-by", str(other), "--json"]
+        with Helper("oppet", words, wait_s=START_S) as helper:
             helper.finish()
 
     def has_papers(self, store: Store, plan: TillPlan) -> bool:

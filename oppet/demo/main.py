@@ -33,6 +33,8 @@ def begin(chain: Chain, ports: tuple[int, int], stack: ExitStack) -> list[Watche
 
     chain.write_hq(*ports)
     add("head office", Watched("head office", chain.hq()))
+    if not any(map(chain.is_enrolled, chain.stores)):
+        chain.let_in()
     for store in chain.stores:
         _open_store(chain, store, f"https://127.0.0.1:{ports[0]}", add)
     return running

@@ -1,6 +1,6 @@
 """What a piece of journal adds to head office's views, on its way into PostgreSQL: rows for COPY, sums for the hours.
 
-The rooms that know what entries mean fill it (`hq/views.py`); this file knows how it is written. Rows are tuples in the
+The rooms that know what entries mean fill it (`figures/views.py`); this file knows how it is written. Rows are tuples in the
 order of COLUMNS, texts made safe by `safe_text`; store and stream, the same in all of them, are put in front here.
 """
 

@@ -1,7 +1,7 @@
 """What head office reads from its views about sales: rows as values, with bounds on how many.
 
 Statements are in sql/hq_sales.sql. Moments come and go as milliseconds since 1970, days as ordinals or "2026-11-22".
-What the rows mean is `hq/sales.py`'s. One call is one transaction, so what it gives belongs together.
+What the rows mean is `figures/sales.py`'s. One call is one transaction, so what it gives belongs together.
 """
 
 from __future__ import annotations

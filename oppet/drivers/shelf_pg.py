@@ -2,7 +2,7 @@
 
 A batch is counted when its stream's head moves, and only then: the same batch twice, in other pieces or from two
 senders at once adds nothing (R01, R02). The one lock is the row of that till's epoch; no row is shared between tills
-(R10). What the entries mean is handed in (`hq/views.py`); when that fails, the entries are kept all the same and what
+(R10). What the entries mean is handed in (`figures/views.py`); when that fails, the entries are kept all the same and what
 went wrong is written beside them (R21). Keeps K1 and K4.
 """
 

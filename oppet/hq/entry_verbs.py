@@ -25,9 +25,9 @@ from oppet.drivers.hq_rebuild import rebuild as made_again
 from oppet.drivers.keys import load_key
 from oppet.drivers.office_pg import OfficeTables
 from oppet.drivers.pg import Pool
+from oppet.figures.views import Views
 from oppet.hq.directory import HqDirectory
 from oppet.hq.main import database_of, read_settings
-from oppet.hq.views import Views
 from oppet.journal.chain import WHY, Finding, Owner, check
 from oppet.journal.entry import NOTHING, Head
 from oppet.sync.messages import KeeperInfo

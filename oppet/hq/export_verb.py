@@ -13,9 +13,9 @@ from oppet.drivers.clock import SystemClock
 from oppet.drivers.hq_read import HqRead
 from oppet.drivers.hq_sales import HqSales
 from oppet.drivers.pg import Pool
-from oppet.hq.exports import Exports
+from oppet.figures.exports import Exports
+from oppet.figures.sales import Sales
 from oppet.hq.main import database_of, read_settings
-from oppet.hq.sales import Sales
 
 __all__ = ["export"]
 

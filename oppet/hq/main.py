@@ -39,10 +39,10 @@ from oppet.drivers.post import Post
 from oppet.drivers.postgres import EmbeddedPostgres
 from oppet.drivers.shelf_pg import PgShelf
 from oppet.drivers.supervise import Supervised, Worker, adopt, say_ready, supervise
+from oppet.figures.views import Views
 from oppet.hq import web_fleet, web_people, web_sales
 from oppet.hq.directory import HqDirectory
 from oppet.hq.people import People
-from oppet.hq.views import Views
 from oppet.hq.web import Context, Pages, program
 from oppet.journal.entry import Entry, body_of
 from oppet.journal.kinds import AlarmRaised, Fact, PostOpened, TillStarted

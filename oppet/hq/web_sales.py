@@ -24,12 +24,12 @@ from oppet.drivers.hq_sales import HqSales, ReceiptRow
 from oppet.drivers.page_guard import SIGNED_IN, Asked, only
 from oppet.drivers.pages import Desk, NavItem, language_of
 from oppet.drivers.words import say
-from oppet.hq.complete import Held, local_moment
-from oppet.hq.estimate import Guess
-from oppet.hq.exports import FORMATS, KINDS, Exports
-from oppet.hq.proof import Proof, prove
-from oppet.hq.quarantine import REASONS
-from oppet.hq.sales import Completeness, GroupPicture, Hour, Picture, Sales, StoreFigure
+from oppet.figures.complete import Held, local_moment
+from oppet.figures.estimate import Guess
+from oppet.figures.exports import FORMATS, KINDS, Exports
+from oppet.figures.proof import Proof, prove
+from oppet.figures.quarantine import REASONS
+from oppet.figures.sales import Completeness, GroupPicture, Hour, Picture, Sales, StoreFigure
 from oppet.hq.web import Context, Hq
 from oppet.journal.chain import UNREADABLE
 from oppet.journal.entry import body_of, parse

@@ -20,8 +20,8 @@ from oppet.base.canonical import digest
 from oppet.base.clock import parse_utc, utc_text
 from oppet.base.errors import OppetError, RefusedError, UnavailableError
 from oppet.base.signing import Signer
+from oppet.figures.views import Views
 from oppet.fiscal import unit as fiscal_unit
-from oppet.hq.views import Views
 from oppet.journal.entry import parse
 from oppet.journal.kinds import Elsewhere, Receipt
 from oppet.register.errors import NeighboursAwayError

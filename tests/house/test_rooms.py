@@ -27,7 +27,7 @@ LIBRARIES = {
     "sync": {"msgspec", "zstandard"},
     "people": {"msgspec"},
 }
-PLACES = {"till", "audit", "store", "hq", "site"}
+PLACES = {"till", "audit", "store", "hq", "figures", "site"}
 OTHERS = {"drivers", "simulators", "bench", "replay", "sim", "demo", "yardstick"}
 # The part of the standard library that only thinks. (zoneinfo reads the time zone tables, and nothing else.)
 PURE = set(

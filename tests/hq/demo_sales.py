@@ -25,9 +25,9 @@ from oppet.drivers.page_guard import Door, MemorySessions
 from oppet.drivers.passkeys import Challenges, Passkeys
 from oppet.drivers.pg import Pool
 from oppet.drivers.shelf_pg import PgShelf, stream_id_of
+from oppet.figures.views import Views
 from oppet.hq.directory import HqDirectory
 from oppet.hq.people import People
-from oppet.hq.views import Views
 from oppet.hq.web import Context
 from oppet.journal.kinds import Body
 from oppet.sync.certificates import StoreCertificate, TillCertificate, make_paper

@@ -14,7 +14,7 @@ from oppet.base import canonical
 from oppet.base.signing import Signer
 from oppet.drivers.hq_rows import See
 from oppet.drivers.shelf_pg import PgShelf
-from oppet.hq.views import Views
+from oppet.figures.views import Views
 from oppet.journal.entry import NOTHING, Head, parse
 from oppet.register.till import Till
 from oppet.sync.certificates import Standing

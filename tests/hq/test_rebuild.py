@@ -11,7 +11,7 @@ import pytest
 
 from oppet.drivers.hq_rebuild import VIEWS as NAMES
 from oppet.drivers.hq_rebuild import NoSuchViewError, rebuild
-from oppet.hq.views import Views
+from oppet.figures.views import Views
 from tests.hq.sold import VIEWS, Office, a_day, chained, changed, clear, dump, envelopes, one, renamed
 from tests.sync.chain import History
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from oppet.hq.estimate import HOLIDAY
-from oppet.hq.sales import BadDayError, day_of, holiday, kind_of
+from oppet.figures.estimate import HOLIDAY
+from oppet.figures.sales import BadDayError, day_of, holiday, kind_of
 
 
 @pytest.mark.shared

@@ -16,7 +16,7 @@ from oppet.drivers.hq_read import HqRead
 from oppet.drivers.hq_rebuild import rebuild
 from oppet.drivers.hq_schema import DatabaseAwayError, SchemaNewerError, files, migrate
 from oppet.drivers.pg import Pool
-from oppet.hq.views import Views
+from oppet.figures.views import Views
 from tests.hq.conftest import a_database
 from tests.hq.sold import Office, a_day, changed, dump, one
 from tests.sync.chain import History

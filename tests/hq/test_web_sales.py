@@ -17,11 +17,11 @@ from litestar.testing import TestClient
 
 from oppet.base.signing import Signer
 from oppet.drivers.hq_read import HqRead
+from oppet.figures.estimate import Guess
+from oppet.figures.proof import prove
+from oppet.figures.sales import Hour
 from oppet.fiscal.books import sie, vouchers
 from oppet.hq import web_sales
-from oppet.hq.estimate import Guess
-from oppet.hq.proof import prove
-from oppet.hq.sales import Hour
 from oppet.hq.web import program
 from oppet.hq.web_sales import chart, span
 from oppet.journal.entry import parse

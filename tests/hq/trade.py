@@ -6,7 +6,7 @@ from datetime import date
 from math import exp
 from random import Random
 
-from oppet.hq.estimate import HOURS, Hole, Lagging, Past, Reference, fill
+from oppet.figures.estimate import HOURS, Hole, Lagging, Past, Reference, fill
 
 TODAY = date(2026, 11, 20).toordinal()  # a Friday
 SHAPE = (0, 0, 0, 0, 0, 0, 0, 2, 4, 5, 6, 7, 8, 7, 6, 7, 9, 10, 8, 5, 3, 1, 0, 0)

@@ -196,7 +196,7 @@ CREATE TABLE quarantine (
     time timestamptz,                    -- as the entry says it, where that is a time
     kind text NOT NULL,                  -- of the entry
     place text NOT NULL,                 -- where in its body, '' for the whole
-    reason text NOT NULL,                -- a word of hq/quarantine.py
+    reason text NOT NULL,                -- a word of figures/quarantine.py
     detail text NOT NULL,
     counted text NOT NULL,               -- all | lines (not how it was paid) | total | nothing
     total_ore bigint NOT NULL DEFAULT 0, -- what of it was counted

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oppet.hq.estimate import COVERAGE, HOURS, Lagging, Past, Reference, fill, least_days, quantile
+from oppet.figures.estimate import COVERAGE, HOURS, Lagging, Past, Reference, fill, least_days, quantile
 from tests.hq.trade import SHAPE, TODAY, hidden, hide, kind_of, trade
 
 HISTORY = trade()

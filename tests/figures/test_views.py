@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from oppet.hq.quarantine import REASONS, Goods
-from oppet.hq.views import Views
+from oppet.figures.quarantine import REASONS, Goods
+from oppet.figures.views import Views
 from tests.hq.sold import (
     NOW,
     Office,

@@ -19,8 +19,8 @@ from oppet.base.clock import Clock, day_bounds, local_day, parse_utc, utc_text
 from oppet.base.errors import RefusedError
 from oppet.base.words import N_
 from oppet.drivers.hq_sales import Days, GroupRow, HourRow, Kept, MeansRow, RateRow, StoreRow, StreamRow
-from oppet.hq.complete import Held, Till, hour_of_day, store_held, tills_of
-from oppet.hq.estimate import COVERAGE, HISTORY_DAYS, HOLIDAY, HOURS, Guess, Hole, Lagging, Past, Reference, fill
+from oppet.figures.complete import Held, Till, hour_of_day, store_held, tills_of
+from oppet.figures.estimate import COVERAGE, HISTORY_DAYS, HOLIDAY, HOURS, Guess, Hole, Lagging, Past, Reference, fill
 
 __all__ = [
     "BadDayError",

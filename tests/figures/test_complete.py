@@ -6,7 +6,7 @@ import pytest
 
 from oppet.base.clock import parse_utc
 from oppet.drivers.hq_sales import StoreRow, StreamRow
-from oppet.hq.complete import Till, hour_of_day, store_held, tills_of
+from oppet.figures.complete import Till, hour_of_day, store_held, tills_of
 
 NOW = parse_utc("2026-11-20T13:33:40.000Z")
 MOMENT = parse_utc("2026-11-20T13:32:00.000Z")

@@ -20,9 +20,9 @@ from oppet.base.words import N_
 from oppet.drivers.hq_files import csv_pieces, parquet_pieces
 from oppet.drivers.hq_read import Chunk
 from oppet.drivers.hq_sales import BranchRow, HqSales
+from oppet.figures.complete import Till
+from oppet.figures.sales import Sales, day_of
 from oppet.fiscal.books import ReportDiffersError, Voucher, sie, vouchers
-from oppet.hq.complete import Till
-from oppet.hq.sales import Sales, day_of
 from oppet.journal.chain import UNREADABLE
 from oppet.journal.entry import Entry, body_of, parse
 from oppet.journal.kinds import EpochOpened

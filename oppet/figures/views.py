@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from oppet.base.clock import utc_text
 from oppet.drivers.hq_rows import LOST_DAY, LOST_HOUR, NULL, HourGroup, HourSale, Rows, hour_of, safe_text
-from oppet.hq.quarantine import EARLIEST, EARLY_MS, RATES, Fault, Goods, unreadable
+from oppet.figures.quarantine import EARLIEST, EARLY_MS, RATES, Fault, Goods, unreadable
 from oppet.journal.chain import UNREADABLE
 from oppet.journal.entry import Entry
 
