@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from oppet.base.clock import utc_text
+from oppet.base.clock import Clock, utc_text
 from oppet.base.errors import OppetError
 from oppet.base.signing import Signer
 from oppet.base.words import N_
@@ -49,9 +49,10 @@ class LaneNeighbours:
         *,
         away: Callable[[], bool] = lambda: False,
         deadline_s: float = DEADLINE_S,
-        clock: SystemClock | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        """`away` says whether the node is known not to answer now."""
+        """`away` says whether the node is known not to answer now; `clock` is the till's believed one: a machine whose
+        clock is wrong and was confirmed by a supervisor asks like any other."""
         self._node = node
         self._till, self._epoch, self._signer = till, epoch, signer
         self._away = away

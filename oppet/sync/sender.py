@@ -186,10 +186,15 @@ class Sender:
 
     def _piece(self, after: Head) -> Batch | None:
         source = self.source
-        entries = list(source.pieces(after.seq + 1, min(self._fewer, MOST_ENTRIES), min(PIECE_BYTES, LARGEST_PLAIN)))
-        signed = source.signature(after.seq + 1, after.seq + len(entries))
-        if signed is None:
-            return None  # a relay has nothing that is signed yet
+        most, size = self._fewer, PIECE_BYTES
+        while True:  # a relay goes on to the next signed place, however small the pieces it was asked for
+            entries = list(source.pieces(after.seq + 1, most, size))
+            signed = source.signature(after.seq + 1, after.seq + len(entries))
+            if signed is not None:
+                break
+            if most >= MOST_ENTRIES or after.seq + len(entries) >= source.head.seq:
+                return None  # it has nothing that is signed yet
+            most, size = min(most * 4, MOST_ENTRIES), min(size * 4, LARGEST_PLAIN)
         seq, signature = signed
         last = (seq, source.digest_at(seq))
         said = source.as_of()

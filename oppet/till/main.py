@@ -219,7 +219,7 @@ def _linked(
         return None
     _check_papers(settings, place, enrolled)
     ports, journal, clock = till.desk.ports, journals[0], SystemClock()
-    source = JournalSource(journal, signer, lambda: till.desk.time.believed(clock.counter()))
+    source = JournalSource(journal, signer, BelievedClock(till, clock).now)
     keepers = Keepers(source, enrolled, place.papers, ports.others, clock)
     if (refusal := keepers.refusal()) is not None:
         raise refusal
@@ -229,9 +229,20 @@ def _linked(
     node = keepers.store_node()
     neighbours = None
     if node is not None:
-        neighbours = LaneNeighbours(node, journal.till, journal.epoch, signer, away=keepers.node_away)
+        believed = BelievedClock(till, clock)
+        neighbours = LaneNeighbours(node, journal.till, journal.epoch, signer, away=keepers.node_away, clock=believed)
         ports.neighbours = neighbours
     return Links(keepers, neighbours)
+
+
+class BelievedClock:
+    """What the till believes the time to be: what it signs for others is dated by this."""
+
+    def __init__(self, till: Till, clock: SystemClock) -> None:
+        self._till, self._clock = till, clock
+
+    def now(self) -> int:
+        return self._till.desk.time.believed(self._clock.counter())
 
 
 def _check_papers(settings: Settings, place: EpochFiles, enrolled: Enrolled) -> None:

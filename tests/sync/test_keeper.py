@@ -276,3 +276,23 @@ def test_k12_a_keeper_that_lost_nothing_never_seems_to_have_lost_something() -> 
         bench.receive(batch)
         sender.failed(now, 0)  # its answer was lost
         till.write(9)
+
+
+class Relayed(History):
+    """A kept history: it is signed where its batches ended, and nowhere else."""
+
+    def signature(self, first: int, last: int) -> tuple[int, bytes] | None:
+        places = [seq for seq in range(first, last + 1) if seq % 50 == 0]
+        return super().signature(first, places[-1]) if places else None
+
+
+def test_k13_a_relay_that_was_asked_for_smaller_pieces_goes_on_to_the_next_signed_place() -> None:
+    bench, till = Bench(), Relayed()
+    till.write(200)
+    sender = Sender(till, "S01-node", NODE.public)
+    drive(sender, bench.keeper, random.Random(3), 0.2)
+    till.write(100)
+    for _ in range(20):
+        sender.failed(next(COUNTER), 0, smaller=True)
+    drive(sender, bench.keeper, random.Random(3), 0)
+    assert sender.kept == till.head
