@@ -1,8 +1,10 @@
 """Rulings between a store's tills: who may take a parked basket (R27), and what of a receipt came back already (R17).
 
 Everything is a fold of the journals kept here and of what was granted, which is in the node's own journal before a till
-hears of it. A grant is exclusive, and for the same till it is the same grant. A till that the node cannot reach sells by
-its own rules; two rulings that contradict each other are found when the journals meet, and become cases.
+hears of it. A grant is exclusive, and for the same epoch of the same till it is the same grant. It ends with its epoch:
+closed, revoked, or replaced by one certified after the grant; a basket given to a till that never went on with it may be
+released by the manager before that. A till that the node cannot reach sells by its own rules; two rulings that
+contradict each other are found when the journals meet, and become cases.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from oppet.journal.entry import Entry, body_of, parse
 from oppet.journal.kinds import (
     ActDone,
     Body,
+    EpochClosed,
     Fact,
     LineAdded,
     LineChanged,
@@ -62,8 +65,10 @@ __all__ = [
     "HOLD_MS",
     "Basket",
     "DoubleReturn",
+    "GivenBasket",
     "Hold",
     "LaneFold",
+    "NotGivenError",
     "Place",
     "Return",
     "Rulings",
@@ -76,7 +81,7 @@ RESUME_MS = 60_000  # until the till's own entry says what it did with the word 
 MOST_BASKETS = 500
 MOST_PIECES = 5_000  # entries of one basket
 MOST_RETURNS = 200_000  # of one history: a till's life
-KINDS = frozenset({kind_of(SaleOpened)} | {kind_of(body) for _, body in NEXT})
+KINDS = frozenset({kind_of(SaleOpened), kind_of(EpochClosed)} | {kind_of(body) for _, body in NEXT})
 Place = tuple[str, int, int]  # a sale or a receipt: till, epoch, number
 
 
@@ -110,6 +115,7 @@ class LaneFold(msgspec.Struct):
     taken: dict[str, int] = {}  # another's basket that went on here → the entry that says so
     returns: list[Return] = []
     ended: dict[str, int] = {}  # an original → the entry with which a return on it ended here last
+    closed: bool = False  # the epoch ended in order: nothing follows
 
     def read(self, entries: Iterable[Entry]) -> None:
         """Go on with the next entries. One whose content is wrong changes nothing (R21)."""
@@ -122,6 +128,8 @@ class LaneFold(msgspec.Struct):
                 self._opened(body, entry)
             elif isinstance(body, Receipt | SaleAbandoned | SaleMoved):
                 self._ended(body, entry.seq)
+            elif isinstance(body, EpochClosed):
+                self.closed = True
             elif body is not None:
                 self._piece(body, entry)
 
@@ -202,6 +210,14 @@ def double_returns(folds: Folds, bought: Callable[[Place], Receipt | None]) -> I
                 yield DoubleReturn(original, line.line, line.quantity_milli, back, at)
 
 
+class Given(msgspec.Struct, frozen=True):
+    """A basket was given to one epoch of a till."""
+
+    till: str
+    epoch: int
+    since: int  # instant
+
+
 class Hold(msgspec.Struct, frozen=True):
     """One till returns on one receipt."""
 
@@ -211,11 +227,15 @@ class Hold(msgspec.Struct, frozen=True):
     mark: int  # the holder's last entry that ended a return on it before
 
 
+Over = Callable[[str, int, str], bool]  # whether what this epoch of a till was given at that moment (UTC) ended with it
+
+
 class Rulings:
     """What was granted. It only judges; the caller writes each new grant down before it is told, then notes it here."""
 
-    def __init__(self) -> None:
-        self.granted: dict[Place, tuple[str, int]] = {}  # who goes on with a basket
+    def __init__(self, over: Over) -> None:
+        self._over = over
+        self.granted: dict[Place, Given] = {}  # who goes on with a basket
         self.holds: dict[Place, Hold] = {}
         self._resuming: dict[Place, int] = {}
 
@@ -243,9 +263,9 @@ class Rulings:
     def take(
         self, folds: Folds, place: Place, asking: tuple[str, int], now: int
     ) -> tuple[str, tuple[str, int], tuple[str, int, str] | None]:
-        """May `asking` have this basket? Gives why not, who has it, and the history it is in. Same till, same answer."""
+        """May `asking` have this basket? Gives why not, who has it, and the history it is in. Same epoch, same answer."""
         holder = self.holder(folds, place)
-        if holder is not None and holder[0] != asking[0]:
+        if holder is not None and holder != asking:
             return "taken", holder, None
         key = next((key for key, fold in folds.items() if key[:2] == place[:2] and place[2] in fold.baskets), None)
         if key is None:
@@ -266,24 +286,46 @@ class Rulings:
         return None
 
     def held_by(self, folds: Folds, place: Place, asking: tuple[str, int], now: int, earliest: str) -> str:
-        """Which other till returns on this receipt now; "" for none. `earliest` is HOLD_MS ago, as entries say it."""
+        """Which other epoch's till returns on this receipt now; "" for none. `earliest` is HOLD_MS ago, as entries say it."""
         held = self.holds.get(place)
-        fresh = held is not None and held.till != asking[0] and 0 <= now - held.since < HOLD_MS
-        if held is not None and fresh and ended_at(folds, place, held.till, held.epoch) <= held.mark:
+        if held is not None and self._still_held(folds, place, held, asking, now):
             return held.till
-        for (till, _, _), fold in folds.items():
-            returning = (basket.original == place and basket.since > earliest for basket in fold.baskets.values())
-            if till != asking[0] and any(returning):
-                return till  # it began while the node was away
+        for (till, epoch, _), fold in folds.items():
+            for basket in fold.baskets.values() if (till, epoch) != asking else ():
+                returning = basket.original == place and basket.since > earliest
+                if returning and not fold.closed and not self._over(till, epoch, basket.since):
+                    return till  # it began while the node was away
         return ""
 
-    def holder(self, folds: Folds, place: Place) -> tuple[str, int] | None:
-        """Who goes on with a basket: by that till's own entry, or by our grant."""
+    def _still_held(self, folds: Folds, place: Place, held: Hold, asking: tuple[str, int], now: int) -> bool:
+        fresh = (held.till, held.epoch) != asking and 0 <= now - held.since < HOLD_MS
+        ended = fresh and ended_at(folds, place, held.till, held.epoch) > held.mark
+        return fresh and not ended and not self._is_over(folds, held)
+
+    def _is_over(self, folds: Folds, given: Given | Hold) -> bool:
+        closed = any(fold.closed for key, fold in folds.items() if key[:2] == (given.till, given.epoch))
+        return closed or self._over(given.till, given.epoch, utc_text(given.since))
+
+    def waiting(self, folds: Folds) -> list[tuple[Place, Given]]:
+        """Baskets that were given to a till whose journal does not say that it went on with them."""
+        found = []
+        for place, given in self.granted.items():
+            parked = any(key[:2] == place[:2] and place[2] in fold.baskets for key, fold in folds.items())
+            if parked and self.taker(folds, place) is None and not self._is_over(folds, given):
+                found.append((place, given))
+        return found
+
+    def taker(self, folds: Folds, place: Place) -> tuple[str, int] | None:
+        """Who goes on with a basket by its own entry."""
         text = _text(place)
-        for (till, epoch, _), fold in folds.items():
-            if text in fold.taken:
-                return till, epoch
-        return self.granted.get(place)
+        return next(((till, epoch) for (till, epoch, _), fold in folds.items() if text in fold.taken), None)
+
+    def holder(self, folds: Folds, place: Place) -> tuple[str, int] | None:
+        """Who goes on with a basket: by that till's own entry, or by our grant while its epoch lasts."""
+        taker, given = self.taker(folds, place), self.granted.get(place)
+        if taker is not None or given is None or self._is_over(folds, given):
+            return taker
+        return given.till, given.epoch
 
 
 def ended_at(folds: Folds, original: Place, till: str, epoch: int) -> int:
@@ -329,21 +371,39 @@ class LaneMalformedError(RefusedError):
     sentence = N_("This question cannot be read: {why}.")
 
 
-TAKEN, HELD = "basket taken", "receipt held"
-VIEW = "lanes-1"  # the number is raised when a fold means something else
+TAKEN, HELD, RELEASED = "basket taken", "receipt held", "basket released"
+VIEW = "lanes-2"  # the number is raised when a fold means something else
 SAVE_AFTER = 5_000  # entries that a restart may have to fold again
 MOST_ACTS = 20_000  # of the node's own journal are read again for grants
+
+
+class NotGivenError(RefusedError):
+    sentence = N_("Till {till} went on with this basket, or it was released already. Look at the list again.")
+
+
+class GivenBasket(msgspec.Struct, frozen=True):
+    """A basket that a till was given and has not gone on with."""
+
+    place: Place
+    to: str
+    epoch: int
+    since: str
 
 
 class LaneDesk:
     """Answers tills from what is kept. Any thread may ask; one answer is made at a time, so a grant is exclusive."""
 
-    def __init__(self, shelf: FileShelf, post: Post, signer: Signer, known: Known, store: str, clock: Clock) -> None:
+    def __init__(
+        self, shelf: FileShelf, post: Post, signer: Signer, known: Known, store: str, clock: Clock,
+        replaced: Callable[[str, int], str] = lambda *_: "",
+    ) -> None:  # fmt: skip
+        """`replaced` says when a newer epoch of a till was last certified; "" for never."""
         self._shelf, self._post, self._signer, self._known = shelf, post, signer, known
         self._store, self._clock = store, clock
         self._folds: dict[tuple[str, int, str], LaneFold] = {}
         self._saved: dict[tuple[str, int, str], int] = {}
-        self._rulings = Rulings()
+        self._replaced = replaced
+        self._rulings = Rulings(self._over)
         self._reckoned, self._cases = 0, list[DoubleReturn]()  # for so many returns
         self._guard = threading.Lock()
         self._recall()
@@ -387,6 +447,23 @@ class LaneDesk:
                 if fold.seq > self._saved.get(key, 0):
                     self._save(key, fold)
 
+    def given(self) -> list[GivenBasket]:
+        """Baskets given to a till that has not gone on with them by its journal, for the manager."""
+        with self._guard:
+            self._catch_up()
+            return [_given(place, given) for place, given in self._rulings.waiting(self._folds)]
+
+    def release(self, given: GivenBasket, by: int) -> None:
+        """Let another till have it after all. Raises NotGivenError where that till went on with it meanwhile."""
+        with self._guard:
+            self._catch_up()
+            if given not in [_given(*pair) for pair in self._rulings.waiting(self._folds)]:
+                raise NotGivenError(till=given.to)
+            self._post.write(
+                ActDone(by, RELEASED, _text(given.place), facts=(Fact("from", f"{given.to}/{given.epoch}"),))
+            )
+            del self._rulings.granted[given.place]
+
     # --- behind the calls -----------------------------------------------------------------------------------------
 
     def _believe(self, lane: Lane, signed: Signed) -> None:
@@ -405,6 +482,11 @@ class LaneDesk:
             if abs(now - parse_utc(lane.time)) <= OLDEST_MS:
                 return
         raise LaneOldError(time=lane.time, now=utc_text(now))
+
+    def _over(self, till: str, epoch: int, since: str) -> bool:
+        """What this epoch was given then is over: it is revoked, or a newer one of its till was certified after that."""
+        standing = self._known(till, epoch)
+        return (standing is not None and bool(standing.revoked)) or self._replaced(till, epoch) >= since
 
     def _told(self, lane: Lane, asking: tuple[str, int]) -> Told:
         match lane.ask:
@@ -426,9 +508,10 @@ class LaneDesk:
             return Told("", refused=Refused(why, *by))
         source = self._shelf.source(*key)
         entries = tuple(source.pieces(seq, 1, 1)[0].decode() for seq in self._folds[key].baskets[place[2]].seqs)
-        if rulings.granted.get(place) != asking:
+        if rulings.holder(self._folds, place) != asking:
+            now = self._clock.now()
             self._post.write(ActDone(0, TAKEN, _text(place), facts=(Fact("by", f"{asking[0]}/{asking[1]}"),)))
-            rulings.granted[place] = asking
+            rulings.granted[place] = Given(*asking, now)
         return Told("", entries=entries, granted=True)
 
     def _hold(self, place: Place, asking: tuple[str, int]) -> Told:
@@ -507,14 +590,20 @@ class LaneDesk:
         journal = self._post.journal
         for entry in journal.read(max(1, journal.head.seq - MOST_ACTS + 1)):
             body = body_of(entry) if entry.kind == "act_done" else None
-            if not isinstance(body, ActDone) or body.act not in (TAKEN, HELD):
+            if not isinstance(body, ActDone) or body.act not in (TAKEN, HELD, RELEASED):
                 continue
             facts = {fact.name: fact.value for fact in body.facts}
+            since = parse_utc(entry.time)
             till, _, epoch = facts.get("by", "").partition("/")
             parts = body.about.split("/")
             place = (parts[0], int(parts[1]), int(parts[2]))
             if body.act == TAKEN:
-                self._rulings.granted[place] = till, int(epoch)
+                self._rulings.granted[place] = Given(till, int(epoch), since)
+            elif body.act == RELEASED:
+                self._rulings.granted.pop(place, None)
             else:
-                since = parse_utc(entry.time)
                 self._rulings.holds[place] = Hold(till, int(epoch), since, int(facts.get("mark", "0")))
+
+
+def _given(place: Place, given: Given) -> GivenBasket:
+    return GivenBasket(place, given.till, given.epoch, utc_text(given.since))

@@ -129,7 +129,8 @@ class Node:
         self.shelf = FileShelf(folder / "kept", self.directory.standing, self.clock, self.alarm)
         self._keeper = Keeper(info.name, signer, self.shelf, self.directory.standing, self.clock, self.alarm)
         self._doorstep = InvitationFolder(folder / INVITATIONS, self.clock)
-        self.lanes = LaneDesk(self.shelf, post, signer, self.directory.standing, self.store, self.clock)
+        known = self.directory.standing
+        self.lanes = LaneDesk(self.shelf, post, signer, known, self.store, self.clock, self.directory.replaced)
         self.relay: Relay | None = None  # its threads may bring papers before it is here
         self.relay = self._relaying()
         self._ask_for_post()

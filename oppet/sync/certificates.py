@@ -236,6 +236,13 @@ class Directory:
         """The highest epoch certified for a till; 0 for none."""
         return max((epoch for name, epoch in list(self._tills) if name == till), default=0)
 
+    def replaced(self, till: str, epoch: int) -> str:
+        """When a newer epoch of this till was last certified; "" for never."""
+        return max(
+            (known.issued for (name, later), known in list(self._tills.items()) if name == till and later > epoch),
+            default="",
+        )
+
     def papers(self, store: str = "") -> Iterator[Paper]:
         """Everything believed, stores first, so that another directory can believe it in this order."""
         for kind in DOCUMENTS:

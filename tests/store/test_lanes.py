@@ -14,6 +14,7 @@ from oppet.drivers.shelf_files import FileShelf
 from oppet.journal.kinds import (
     Body,
     Elsewhere,
+    EpochClosed,
     LineAdded,
     Original,
     Receipt,
@@ -24,12 +25,14 @@ from oppet.journal.kinds import (
     SaleParked,
     SaleResumed,
 )
-from oppet.store.lanes import HOLD_MS, LaneDesk, LaneNotBelievedError, LaneOldError
+from oppet.store.lanes import HOLD_MS, LaneDesk, LaneNotBelievedError, LaneOldError, NotGivenError
+from oppet.sync.certificates import Revocation, TillCertificate, make_paper
 from oppet.sync.keeper import Keeper
 from oppet.sync.lanes import AskHold, AskParked, AskResume, AskTake, Lane, Refused, Signed, Told, check, sign
 from oppet.sync.sender import Sender
-from tests.sync.chain import NODE, OTHER, TILL, FakeClock, History, a_directory
+from tests.sync.chain import MANAGER, NODE, OTHER, TILL, FakeClock, History, a_directory
 
+NEWER = Signer(b"\x06" * 32)
 NONCE = "0" * 32
 
 
@@ -46,7 +49,8 @@ class Shop:
         self.shelf = FileShelf(self.folder / "kept", self.directory.standing, self.clock)
         self.keeper = Keeper("S01-node", NODE, self.shelf, self.directory.standing, self.clock, lambda *_, **__: None)
         self.post = Post.open(self.folder / "post", "S01-node", "store", "S01", self.clock, "machine-1")
-        self.desk = LaneDesk(self.shelf, self.post, NODE, self.directory.standing, "S01", self.clock)
+        known, replaced = self.directory.standing, self.directory.replaced
+        self.desk = LaneDesk(self.shelf, self.post, NODE, known, "S01", self.clock, replaced)
 
     def close(self) -> None:
         self.desk.save()
@@ -67,8 +71,17 @@ class Shop:
         while (batch := sender.ask(now := now + 1)) is not None:
             sender.answered(self.keeper.receive(batch), now)
 
-    def ask(self, till: str, ask: AskParked | AskTake | AskResume | AskHold, *, key: Signer | None = None) -> Told:
-        lane = Lane(till, 1, utc_text(self.clock.at), NONCE, ask)
+    def enrol_again(self, till: str) -> None:
+        """A second epoch of the till, with a key of its own."""
+        self.clock.at += 1_000
+        certificate = TillCertificate(till, 2, "S01", till[-2:], NEWER.public.hex(), utc_text(self.clock.at))
+        self.directory.add(make_paper(certificate, MANAGER))
+        self.clock.at += 1_000
+
+    def ask(
+        self, till: str, ask: AskParked | AskTake | AskResume | AskHold, *, key: Signer | None = None, epoch: int = 1
+    ) -> Told:
+        lane = Lane(till, epoch, utc_text(self.clock.at), NONCE, ask)
         answer = self.desk.answer(sign(lane, key or self.keys[till]))
         assert check(answer, NODE.public)
         told = msgspec.json.decode(answer.text, type=Told)
@@ -169,6 +182,85 @@ def test_r17_a_hold_ends_when_the_return_is_given_up_or_after_a_quarter(shop: Sh
     assert shop.ask("S01-K1", held).refused == Refused("held", "S01-K2")
     shop.clock.at += HOLD_MS
     assert shop.ask("S01-K1", held).granted
+    shop.close()
+
+
+def test_r17_two_epochs_of_one_till_do_not_hold_one_receipt_and_the_newer_ends_what_the_older_held(shop: Shop) -> None:
+    shop.write("S01-K1", a_receipt(1, 1))
+    held = AskHold("S01-K1", 1, 1)
+    assert shop.ask("S01-K2", held).granted
+    shop.enrol_again("S01-K2")
+    assert shop.ask("S01-K2", held, key=NEWER, epoch=2).granted  # what the old machine held ended with it
+    assert shop.ask("S01-K2", held).refused == Refused("held", "S01-K2")  # the old machine still runs
+    shop.again()
+    assert shop.ask("S01-K2", held).refused == Refused("held", "S01-K2")
+    shop.clock.at += HOLD_MS
+    assert shop.ask("S01-K2", held).granted  # it was certified before this
+    assert shop.ask("S01-K2", held, key=NEWER, epoch=2).refused == Refused("held", "S01-K2")
+    shop.close()
+
+
+def test_r17_a_return_begun_at_a_machine_that_was_replaced_holds_nothing(shop: Shop) -> None:
+    shop.write("S01-K1", a_receipt(1, 1))
+    shop.write("S01-K2", SaleOpened(2, "return", 101, Original("S01-K1", 1, 1)))
+    held = AskHold("S01-K1", 1, 1)
+    assert shop.ask("S01-K1", held).refused == Refused("held", "S01-K2")
+    shop.enrol_again("S01-K2")
+    assert shop.ask("S01-K1", held).granted
+    shop.close()
+
+
+@pytest.mark.parametrize("how", ["closed", "revoked", "replaced"])
+def test_r27_a_basket_given_to_a_till_whose_epoch_ended_is_given_again(shop: Shop, how: str) -> None:
+    shop.write("S01-K1", *a_basket(7), a_receipt(8, 1))
+    taking, held = AskTake("S01-K1", 1, 7), AskHold("S01-K1", 1, 1)
+    assert shop.ask("S01-K2", taking).granted
+    assert shop.ask("S01-K2", held).granted
+    assert shop.ask("S01-K1", AskResume(7)).refused == Refused("taken", "S01-K2", 1)
+    if how == "closed":
+        shop.write("S01-K2", EpochClosed("retired", 301))
+    elif how == "revoked":
+        shop.directory.add(make_paper(Revocation("S01-K2", 1, "stolen", utc_text(shop.clock.at)), MANAGER))
+    else:
+        shop.enrol_again("S01-K2")
+        assert shop.ask("S01-K2", taking, key=NEWER, epoch=2).granted
+        shop.again()
+        assert shop.ask("S01-K2", taking).refused == Refused("taken", "S01-K2", 2)
+        assert shop.ask("S01-K1", held).granted
+        shop.close()
+        return
+    assert shop.desk.given() == []
+    assert shop.ask("S01-K1", AskParked()).gone == ()
+    assert shop.ask("S01-K1", AskResume(7)).granted
+    assert shop.ask("S01-K1", held).granted
+    shop.close()
+
+
+def test_r27_the_manager_releases_a_basket_that_a_dead_till_was_given(shop: Shop) -> None:
+    shop.write("S01-K1", *a_basket(7))
+    shop.ask("S01-K2", AskTake("S01-K1", 1, 7))
+    (given,) = shop.desk.given()
+    assert (given.place, given.to, given.epoch) == (("S01-K1", 1, 7), "S01-K2", 1)
+    shop.desk.release(given, 301)
+    assert shop.desk.given() == []
+    with pytest.raises(NotGivenError):
+        shop.desk.release(given, 301)
+    shop.again()  # written down
+    assert [basket.sale for basket in shop.desk.look()] == [7]
+    assert shop.ask("S01-K1", AskResume(7)).granted
+    shop.close()
+
+
+def test_r27_a_basket_that_went_on_at_another_till_is_not_released(shop: Shop) -> None:
+    shop.write("S01-K1", *a_basket(7))
+    shop.ask("S01-K2", AskTake("S01-K1", 1, 7))
+    (given,) = shop.desk.given()
+    shop.write("S01-K2", SaleOpened(1, "sale", 101, moved_from=Elsewhere("S01-K1", 1, 7)), a_line(1))
+    assert shop.desk.given() == []
+    with pytest.raises(NotGivenError):
+        shop.desk.release(given, 301)
+    shop.enrol_again("S01-K2")
+    assert shop.ask("S01-K1", AskResume(7)).refused == Refused("taken", "S01-K2", 1)  # it may be paid there
     shop.close()
 
 
