@@ -35,11 +35,14 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 class NoSuchBenchError(RefusedError):
-    sentence = N_("There is no benchmark “{name}”. There are: {names}.")
+    sentence = N_("There is no benchmark “{name}”. See: oppet bench --help")
 
 
 def bench(name: str, *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
-    """Measure: scan, scan-page, sale, second-copy, start, verify, verify-year, sim or completeness; ceilings are taken in the same run.
+    """Measure, with ceilings taken in the same run.
+
+    Till: scan, scan-page, sale, second-copy, start. Journal: verify, verify-year. Chain: ingest, backlog, hq-page, sim,
+    completeness.
 
     Parameters
     ----------
@@ -49,7 +52,7 @@ def bench(name: str, *, as_json: Annotated[bool, Parameter(name="--json", negati
         Print one JSON object instead of a table.
     """
     if name not in BENCHES:
-        raise NoSuchBenchError(name=name, names=", ".join(BENCHES))
+        raise NoSuchBenchError(name=name)
     module, arguments = BENCHES[name]
     found: dict[str, Any] = import_module(module).run(**arguments)
     if as_json:

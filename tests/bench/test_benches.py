@@ -48,10 +48,10 @@ def test_j9_verify_checks_every_entry_and_signature() -> None:
     assert found["figures"]["entries"] >= 40 * 17
 
 
-def test_an_unknown_benchmark_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(NoSuchBenchError) as refused:
+def test_h5_an_unknown_benchmark_is_refused_and_help_names_those_there_are() -> None:
+    with pytest.raises(NoSuchBenchError, match="--help"):
         bench("speed")
-    assert all(name in str(refused.value) for name in BENCHES)
+    assert [name for name in BENCHES if name not in str(bench.__doc__)] == []
 
 
 def test_r01_ingest_takes_in_what_it_sends_beside_a_bare_copy_of_the_same_rows() -> None:
