@@ -1,4 +1,4 @@
-# Öppet. `make demo` opens a till; `make test` tests it; both do their own set-up. `make help` lists the rest.
+# Öppet. `make demo` opens a chain; `make test` tests it; both do their own set-up. `make help` lists the rest.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -12,7 +12,7 @@ MO := $(PO:.po=.mo)
 POT := var/oppet.pot
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test check format format-check lint types imports bench bench-year faults sim sim-planted kill lock words clean
+.PHONY: help setup demo test check format format-check lint types imports bench bench-chain bench-year faults sim sim-planted kill lock words clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,7 +25,7 @@ setup: .venv/.ready $(MO)  ## make .venv from the locks, browser libraries and w
 %.mo: %.po | .venv/.ready
 	@$(BIN)/pybabel -q compile -i $< -o $@
 
-demo: setup  ## open a till in the browser: real goods, simulated control unit, a receipt on screen
+demo: setup  ## open a chain in the browser: head office, two stores, four tills; only the control units are simulated
 	@$(OPPET) demo
 
 test: setup  ## every test that takes seconds; without Chromium the browser tests are left out, loudly
@@ -49,6 +49,9 @@ format: setup  ## rewrite the files as the formatter wants them
 
 bench: setup  ## the benchmarks that take seconds: scan, sale, second-copy, start, verify, ingest, and scan-page in Chromium
 	@for name in scan sale second-copy start verify ingest scan-page; do $(OPPET) bench $$name --json; done
+
+bench-chain: setup  ## the benchmarks of a chain that take minutes: backlog, hq-page, sim, completeness
+	@for name in backlog hq-page sim completeness; do $(OPPET) bench $$name --json; done
 
 bench-year: setup  ## verify a year of one busy till: 250 000 sales, every signature
 	@$(OPPET) bench verify-year --json
