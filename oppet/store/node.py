@@ -41,7 +41,7 @@ from oppet.store.enrolment import (
     papers_in,
     till_name,
 )
-from oppet.store.lanes import DoubleReturn, LaneDesk
+from oppet.store.lanes import DoubleReturn, GivenBasket, LaneDesk
 from oppet.store.relay import Queue, Relay
 from oppet.store.settings import Enrolment, Settings
 from oppet.sync.certificates import Directory, Revocation, TillCertificate, make_paper
@@ -232,6 +232,10 @@ class Node:
     def name(self) -> str:
         return self.info.name
 
+    @property
+    def url(self) -> str:
+        return self.info.url
+
     def histories(self) -> Sequence[web_node.History]:
         return [web_node.History(one.till, one.epoch, one.branch, one.base, one.head) for one in self.shelf.streams()]
 
@@ -291,6 +295,13 @@ class Node:
         paper = Revocation(till, epoch, reason[:200], utc_text(self.clock.now()), head.seq, head.digest)
         self.post.write(ActDone(by, "till revoked", f"{till}/{epoch}", facts=(Fact("reason", reason[:200]),)))
         self.believe([make_paper(paper, manager)])
+
+    def given(self) -> Sequence[GivenBasket]:
+        return self.lanes.given()
+
+    def release(self, given: GivenBasket, by: int) -> None:
+        """Raises NotGivenError."""
+        self.lanes.release(given, by)
 
     def health(self) -> Health:
         """What stands, since when and why, for people and machines."""

@@ -44,6 +44,7 @@ from oppet.payments.means import MEANS
 from oppet.sale.errors import WrongPinError
 from oppet.sale.rights import MANAGER, ROLE_WORDS, SUPERVISOR
 from oppet.sale.staff import StaffList
+from oppet.store.lanes import GivenBasket
 from oppet.store.web_alarms import alarm_view
 from oppet.store.web_node import Backroom, DayBook, History
 from oppet.store.web_tills import certified, invited
@@ -191,7 +192,10 @@ def till(request: Asked, manager: Pages, name: FromPath[str]) -> Response[str]:
 @get("/baskets", opt=LEADS, sync_to_thread=True)
 def baskets(request: Asked, manager: Pages) -> Response[str]:
     look = manager.look(request)
-    return manager.office.page(request, "store_baskets.html", look=look, baskets=look.baskets())
+    return manager.office.page(
+        request, "store_baskets.html", look=look, baskets=look.baskets(), given=manager.node.given(),
+        may=MANAGER in session_of(request).roles,
+    )  # fmt: skip
 
 
 @get("/z", opt=LEADS, sync_to_thread=True)
@@ -275,11 +279,27 @@ def revoke(request: Asked, manager: Pages, data: Fields) -> Response[Any]:
     )
 
 
-def _refused(request: Asked, manager: Manager, error: OppetError, act: str, about: str) -> Response[Any]:
+@post("/baskets/release", opt=only(MANAGER), sync_to_thread=True, status_code=303)
+def release(request: Asked, manager: Pages, data: Fields) -> Response[Any]:
+    form, session = Form(data), session_of(request)
+    place = form.some_text("till", 40), form.whole("epoch", 1), form.whole("sale", 1)
+    given = GivenBasket(place, form.some_text("to", 40), form.whole("to_epoch", 1), form.some_text("since", 24))
+    about = "/".join(map(str, place))
+    manager.ask(session, "release basket", about)
+    try:
+        manager.node.release(given, session.who)
+    except OppetError as error:
+        return _refused(request, manager, error, "release basket", about, "/baskets")
+    return manager.office.go(request, "/baskets", "done", N_("The basket can be taken up at any till again."))
+
+
+def _refused(
+    request: Asked, manager: Manager, error: OppetError, act: str, about: str, page: str = "/new"
+) -> Response[Any]:
     """Back to the page with the reason, which is in the node's journal as well."""
     manager.door.refused(session_of(request), act, about, type(error).__name__)
     kind = "trouble" if error.exit_code == 3 else "refused"
-    return manager.office.go(request, "/new", kind, NO_SUCH, why=explain(error, language_of(request)))
+    return manager.office.go(request, page, kind, NO_SUCH, why=explain(error, language_of(request)))
 
 
 def _history(look: Look, name: str, epoch: str, branch: str) -> History | None:
@@ -311,5 +331,7 @@ def create_app(
 ) -> Litestar:  # fmt: skip
     """The program to serve on the page port; `hosts` are the names and ports it answers to, `secure` says it is TLS."""
     manager = Manager(node, post, staff, hosts, secure=secure)
-    handlers = [door, sign_in, sign_out, now, till, baskets, z_reports, z_report, alarms, new_till, invite, revoke]
+    handlers = [
+        door, sign_in, sign_out, now, till, baskets, z_reports, z_report, alarms, new_till, invite, revoke, release
+    ]  # fmt: skip
     return office_app(manager.office, handlers, {"manager": manager})

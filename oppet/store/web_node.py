@@ -1,7 +1,7 @@
 """What the manager's pages ask of the store node, as a small protocol, and the days they fold from what it keeps.
 
 The pages read: histories on the shelf, who was heard when, what waits for HQ, what was alarming. They ask for three
-acts: invite a till, revoke one, and nothing else. A book of days goes on where it stopped, a bounded piece at a time, so
+acts: invite a till, revoke one, release a basket, and nothing else. A book of days goes on where it stopped, a bounded piece at a time, so
 that a page answers soon after a restart and says how much is still to be counted. Keeps R02 and R20 on the pages.
 """
 
@@ -18,6 +18,7 @@ from oppet.journal.chain import UNREADABLE
 from oppet.journal.entry import Entry, Head, parse
 from oppet.register.ports import Clock
 from oppet.store.day import TillDay
+from oppet.store.lanes import GivenBasket
 from oppet.sync.certificates import Directory
 from oppet.sync.enrolment import Invitation
 
@@ -82,6 +83,11 @@ class Backroom(Protocol):
         ...
 
     @property
+    def url(self) -> str:
+        """Where a till reaches the keeper's port."""
+        ...
+
+    @property
     def clock(self) -> Clock: ...
 
     @property
@@ -119,6 +125,14 @@ class Backroom(Protocol):
 
     def revoke(self, till: str, epoch: int, reason: str, passphrase: str, by: int) -> None:
         """End an epoch with the manager's key, and write that down. Raises RefusedError."""
+        ...
+
+    def given(self) -> Sequence[GivenBasket]:
+        """Parked baskets that were given to a till whose journal does not say that it went on with them."""
+        ...
+
+    def release(self, given: GivenBasket, by: int) -> None:
+        """Let any till have such a basket, and write that down. Raises RefusedError: the till went on with it after all."""
         ...
 
 

@@ -20,6 +20,7 @@ __all__ = ["CertificateView", "InvitationView", "certified", "invited"]
 
 MOST_INVITATIONS = 20
 MINUTE_MS = 60_000
+SETTINGS = "SETTINGS"  # where the till's settings lie is known at the till alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class InvitationView:
     words: str
     code: str  # in two groups, "" once it is of no use
     until: str  # UTC
+    command: str  # what is typed at the till; "" once it is of no use
 
 
 def certified(look: Look) -> list[CertificateView]:
@@ -68,7 +70,7 @@ def invited(invitations: Sequence[Invitation], look: Look) -> list[InvitationVie
 
 def _view(invitation: Invitation, look: Look) -> InvitationView:
     say, ends = look.say, invitation.made + MINUTES * MINUTE_MS
-    kind, words, code = "open", "", ""
+    kind, words, code, command = "open", "", "", ""
     if invitation.used:
         kind, words = "ok", say(N_("Used: the till has its certificate"))
     elif invitation.tries >= TRIES:
@@ -79,4 +81,5 @@ def _view(invitation: Invitation, look: Look) -> InvitationView:
         left = -((look.now - ends) // MINUTE_MS)
         kind, words = "late", say(N_("Waits for the till, {minutes} minutes left")).format(minutes=left)
         code = f"{invitation.code[:4]} {invitation.code[4:]}"
-    return InvitationView(invitation, kind, words, code, utc_text(ends))
+        command = f"oppet till enrol {SETTINGS} --store {look.node.url} --invitation {invitation.name} --code {invitation.code}"
+    return InvitationView(invitation, kind, words, code, utc_text(ends), command)

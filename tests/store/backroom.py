@@ -14,6 +14,7 @@ from oppet.drivers.post import Post
 from oppet.journal.entry import NOTHING, Head, parse, seal
 from oppet.journal.kinds import Body, LineAdded, SaleOpened
 from oppet.sale.staff import Member, StaffList
+from oppet.store.lanes import GivenBasket, NotGivenError
 from oppet.store.web_node import Alarm, Contact, History, Upward
 from oppet.sync.certificates import Directory, Revocation, StoreCertificate, TillCertificate, make_paper
 from oppet.sync.enrolment import Invitation
@@ -56,6 +57,8 @@ class FakeBackroom:
     rung: list[Alarm] = field(default_factory=list)
     doors: list[Invitation] = field(default_factory=list)
     views: dict[tuple[str, int, str], bytes] = field(default_factory=dict)
+    url: str = "https://192.0.2.10:8443"
+    lent: list[GivenBasket] = field(default_factory=list)
     reads: int = 0
 
     def __post_init__(self) -> None:
@@ -130,6 +133,14 @@ class FakeBackroom:
         if passphrase != PASSPHRASE:
             raise WrongPassphraseError
         self.directory.add(make_paper(Revocation(till, epoch, reason, utc_text(self.clock.now())), MANAGER))
+
+    def given(self) -> Sequence[GivenBasket]:
+        return self.lent
+
+    def release(self, given: GivenBasket, by: int) -> None:
+        if given not in self.lent:
+            raise NotGivenError(till=given.to)
+        self.lent.remove(given)
 
 
 def a_post(folder: Path, clock: FakeClock) -> Post:

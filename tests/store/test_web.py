@@ -31,6 +31,7 @@ from oppet.journal.kinds import (
     UnitClosed,
     VatAmount,
 )
+from oppet.store.lanes import GivenBasket
 from oppet.store.web import create_app
 from oppet.store.web_node import Alarm, Contact, Upward
 from tests.store.backroom import HOST, PASSPHRASE, FakeBackroom, a_backroom, a_post, a_staff_list
@@ -220,6 +221,35 @@ def test_k10_an_invitation_shows_its_code_while_it_lasts_and_is_written_down(bo:
         assert "K7QM" not in page
         assert words in page
     assert not any(PASSPHRASE.encode() in bo.post_journal.journal.raw(e.seq) for e in bo.post_journal.journal.read())
+
+
+def test_k10_the_page_says_what_to_type_at_the_till_while_the_code_lasts(bo: Window) -> None:
+    bo.post("/new/invite", register="K9", passphrase=PASSPHRASE)
+    command = "oppet till enrol SETTINGS --store https://192.0.2.10:8443 --invitation I-7 --code K7QM4TXP"
+    assert command in bo.get("/new")
+    bo.node.doors = [msgspec.structs.replace(bo.node.doors[0], used=True)]
+    assert "till enrol" not in bo.get("/new")
+
+
+def test_r27_a_basket_at_a_dead_till_is_released_by_the_manager_alone_and_it_is_written_down(outside: Window) -> None:
+    given = GivenBasket(("S01-K1", 1, 7), "S01-K2", 1, "2026-11-22T06:00:00.000Z")
+    outside.node.lent = [given]
+    fields = {"till": "S01-K1", "epoch": "1", "sale": "7", "to": "S01-K2", "to_epoch": "1", "since": given.since}
+    assert outside.post("/baskets/release", **fields).status_code in (303, 401, 403)
+    outside.sign_in("201", "2345")
+    assert "/baskets/release" not in outside.get("/baskets")
+    assert outside.post("/baskets/release", **fields).status_code == 403
+    assert outside.node.lent == [given]
+    outside.post("/sign-out")
+    outside.sign_in()
+    assert "/baskets/release" in outside.get("/baskets")
+    assert outside.post("/baskets/release", **{**fields, "to": "S01-K3"}).status_code == 303
+    assert outside.node.lent == [given]
+    assert outside.post("/baskets/release", **fields).status_code == 303
+    assert outside.node.lent == []
+    asked = [body for body in outside.written(ActAsked) if isinstance(body, ActAsked)]
+    assert [(body.who, body.act, body.about) for body in asked] == [(301, "release basket", "S01-K1/1/7")] * 2
+    assert outside.written(ActRefused)[-1] == ActRefused(301, "release basket", "S01-K1/1/7", "NotGivenError")
 
 
 def test_o1_a_wrong_passphrase_is_refused_and_written_down(bo: Window) -> None:
