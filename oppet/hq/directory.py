@@ -27,6 +27,7 @@ from oppet.sync.certificates import (
     Standing,
     StoreCertificate,
     TillCertificate,
+    believe_kept,
     countersigned,
     make_paper,
 )
@@ -86,7 +87,8 @@ class HqDirectory:
             return 0
         with self._memory:
             believed = Directory(self._signer.public) if self._doubtful else self._believed
-            _believe(believed, [paper for paper, _ in fresh])
+            for left in believe_kept(believed, [paper for paper, _ in fresh]):
+                LOG.error("a kept certificate is believed no longer: %s", clip(left.text, 200))
             self._believed, self._doubtful = believed, False
         self._version = max((version for _, version in fresh), default=0)
         return len(fresh)
@@ -202,7 +204,7 @@ class HqDirectory:
         before = self.store(store)
         if before is None or store == HQ_STORE:
             raise NoStoreError(store=store)
-        after = msgspec.structs.replace(before, issued=self._now(), **changes)
+        after = msgspec.structs.replace(before, issued=self._issued(store), **changes)
         self._add(t, make_paper(after, self._signer))
         return after
 
@@ -254,7 +256,7 @@ class HqDirectory:
             else:
                 document = StoreCertificate(
                     invited.store, invited.store_name, invited.banner, request.second_key or request.public_key,
-                    request.public_key, self._now(),
+                    request.public_key, self._issued(invited.store),
                 )  # fmt: skip
                 self.issue_store(t, document)
                 t.invitation_used(invited.name, self._clock.now())
@@ -265,31 +267,14 @@ class HqDirectory:
         answer = Enrolled("", 0, invited.store, "", self._signer.public.hex(), papers, (self._me(),))
         return seal_answer(answer, invited.code, request)
 
+    def _issued(self, store: str) -> str:
+        """Now, and a second at least behind the store's certificate before: each is kept by its second."""
+        before = self.store(store)
+        after = parse_utc(before.issued) + 1_000 if before is not None else 0
+        return utc_text(max(self._clock.now(), after))
+
     def _now(self) -> str:
         return utc_text(self._clock.now())
-
-
-def _believe(directory: Directory, papers: list[Paper]) -> None:
-    """A store's certificates in the order they were issued, each with the tills it vouches for: a store whose manager has a
-    new key keeps the tills that the old key certified."""
-    of = {kind: [paper for paper in papers if paper.kind == kind] for kind in ("store", "till", "revocation")}
-    waiting = _those_left(directory, of["till"])
-    for paper in sorted(of["store"], key=lambda paper: _read(paper, StoreCertificate).issued):
-        directory.add(paper)
-        waiting = _those_left(directory, waiting)
-    for paper in waiting:
-        LOG.error("a kept certificate is believed no longer: %s", clip(paper.text, 200))
-    _those_left(directory, of["revocation"])
-
-
-def _those_left(directory: Directory, papers: list[Paper]) -> list[Paper]:
-    left = []
-    for paper in papers:
-        try:
-            directory.add(paper)
-        except (BadCertificateError, PaperUnfitError):
-            left.append(paper)
-    return left
 
 
 def _read(paper: Paper, kind: type[T]) -> T:

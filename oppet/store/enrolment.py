@@ -33,7 +33,7 @@ from oppet.drivers.post import Post
 from oppet.drivers.sealed_key import make_sealed, unseal
 from oppet.drivers.tls import load_or_make
 from oppet.store.settings import LARGEST, Enrolment, NotEnrolledError, Settings, read_enrolment, read_settings
-from oppet.sync.certificates import Directory, StoreCertificate, TillCertificate, make_paper
+from oppet.sync.certificates import Directory, StoreCertificate, TillCertificate, believe_kept, make_paper
 from oppet.sync.enrolment import MINUTES, Invitation
 from oppet.sync.errors import CodeSpentError
 from oppet.sync.messages import Paper
@@ -163,8 +163,7 @@ def enrol(
     if answer.store != said.store:
         raise OtherStoreError(theirs=answer.store, ours=said.store)
     directory = Directory(bytes.fromhex(answer.hq_key))
-    for paper in answer.papers:
-        directory.add(paper)
+    believe_kept(directory, answer.papers)
     if manager is not None:
         with Post.open(folder / POST, said.keeper, "store", said.store, SystemClock(), _machine(folder)) as post:
             own = TillCertificate(

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from oppet.base.clock import utc_text
-from oppet.base.errors import OppetError, RefusedError, UnavailableError
+from oppet.base.errors import OppetError, RefusedError, UnavailableError, clip
 from oppet.base.signing import Signer
 from oppet.base.words import N_
 from oppet.drivers import files
@@ -44,7 +44,7 @@ from oppet.store.enrolment import (
 from oppet.store.lanes import DoubleReturn, GivenBasket, LaneDesk
 from oppet.store.relay import Queue, Relay
 from oppet.store.settings import Enrolment, Settings
-from oppet.sync.certificates import Directory, Revocation, TillCertificate, make_paper
+from oppet.sync.certificates import Directory, Revocation, TillCertificate, believe_kept, make_paper
 from oppet.sync.enrolment import MINUTES, Enrolled, Invitation, Request, seal_answer
 from oppet.sync.errors import CodeSpentError
 from oppet.sync.keeper import Keeper
@@ -432,11 +432,15 @@ class Node:
 
     def _believe_kept(self) -> None:
         try:
-            for paper in papers_in(self.folder):
-                self.directory.add(paper)
+            left = believe_kept(self.directory, papers_in(self.folder))
         except (OppetError, msgspec.MsgspecError) as error:
             LOG.error("papers kept here cannot be read: %s", error)
             self.alarm("papers damaged", why=str(error))
+            return
+        for paper in left:
+            LOG.error("a kept paper is believed no longer: %s", clip(paper.text, 200))
+        if left:
+            self.alarm("papers damaged", why=f"{len(left)} papers prove nothing")
 
     def _keep_papers(self) -> None:
         with self._believing:

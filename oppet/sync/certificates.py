@@ -25,11 +25,13 @@ __all__ = [
     "Standing",
     "StoreCertificate",
     "TillCertificate",
+    "believe_kept",
     "countersigned",
     "make_paper",
     "paper_bytes",
 ]
 
+MOST_OLDER = 32  # keys that one store's managers had before; each was signed by HQ
 MOST_PAPERS = 200_000  # 50 000 stores of four live tills: a directory is bounded like everything else
 
 
@@ -112,6 +114,9 @@ class Directory:
         self.hq_key = hq_key
         self.stores: dict[str, StoreCertificate] = {}
         self._papers: dict[tuple[str, str, int], Paper] = {}  # (kind, name, epoch)
+        self._older: dict[
+            str, list[Paper]
+        ] = {}  # of a store whose manager has a new key: what vouched for tills before
         self._tills: dict[tuple[str, int], TillCertificate] = {}
         self._revoked: dict[tuple[str, int], Revocation] = {}
         self._doubts: dict[tuple[str, int], bool] = {}  # who is provisional; reckoned again after every new paper
@@ -150,6 +155,10 @@ class Directory:
         before = self.stores.get(document.store)
         if before is not None and before.issued >= document.issued:
             return False
+        if before is not None and before.manager_key != document.manager_key:
+            older = self._older.setdefault(document.store, [])
+            older.append(self._papers["store", document.store, 0])
+            del older[:-MOST_OLDER]
         self.stores[document.store] = document
         self._papers["store", document.store, 0] = paper
         return True
@@ -161,14 +170,14 @@ class Directory:
             raise PaperUnfitError(why=f"store {document.store} is not known here")
         if not document.till.startswith(f"{document.store}-"):
             raise BadCertificateError(whose=whose, why="a till's name begins with its store's id")
-        signers = list(dict.fromkeys(_signers(paper)))
-        if bytes.fromhex(store.manager_key) not in signers:
-            raise BadCertificateError(whose=whose, why="the store's manager did not sign it")
         place = document.till, document.epoch
+        before = self._papers.get(("till", *place))
+        vouched = before is not None and before.text == paper.text  # by this manager, or by the one before
+        if not vouched and bytes.fromhex(store.manager_key) not in _signers(paper):
+            raise BadCertificateError(whose=whose, why="the store's manager did not sign it")
         known = self._tills.get(place)
         if known is not None and known.public_key != document.public_key:
             raise BadCertificateError(whose=whose, why="this epoch has another key already")
-        before = self._papers.get(("till", *place))
         merged = _merged(before, paper)
         if merged == before:
             return False
@@ -244,29 +253,100 @@ class Directory:
         )
 
     def papers(self, store: str = "") -> Iterator[Paper]:
-        """Everything believed, stores first, so that another directory can believe it in this order."""
+        """Everything believed, in an order in which another directory can believe it: a store's older certificates with
+        the tills they vouched for, then stores, tills, revocations.
+        """
+        said = set()
+        for name, older in list(self._older.items()):
+            for vouching in older if store in ("", name) else ():
+                yield vouching
+                for place, paper in self._signed_by(_manager_key(vouching), name):
+                    if place not in said:
+                        said.add(place)
+                        yield paper
         for kind in DOCUMENTS:
-            for (said, name, epoch), paper in list(self._papers.items()):
-                if said == kind and store in ("", name if kind == "store" else self._store_of(name, epoch)):
+            for place, paper in list(self._papers.items()):
+                name = place[1] if kind == "store" else self._store_of(*place[1:])
+                if place[0] == kind and store in ("", name) and place not in said:
                     yield paper
+
+    def _signed_by(self, key: str, store: str) -> Iterator[tuple[tuple[str, str, int], Paper]]:
+        """A store's tills, then its revocations, that carry this manager's signature."""
+        for kind in ("till", "revocation"):
+            for place, paper in list(self._papers.items()):
+                if place[0] == kind and key in dict(paper.signatures) and self._store_of(*place[1:]) == store:
+                    yield place, paper
 
     def revocations(self, store: str = "") -> tuple[Paper, ...]:
         """The papers that end epochs."""
         return tuple(paper for paper in self.papers(store) if paper.kind == "revocation")
 
     def papers_of(self, till: str, epoch: int) -> tuple[Paper, ...]:
-        """What another keeper must see to believe this till: its store's certificate, its own, its revocation."""
-        keys = ("store", self._store_of(till, epoch), 0), ("till", till, epoch), ("revocation", till, epoch)
-        return tuple(self._papers[key] for key in keys if key in self._papers)
+        """What another keeper must see to believe this till: its store's certificate, its own, its revocation.
+
+        Where an older manager's key certified it, that certificate of the store comes first and the newest behind.
+        """
+        store = self._store_of(till, epoch)
+        newest, mine = self._papers.get(("store", store, 0)), self._papers.get(("till", till, epoch))
+        ended = self._papers.get(("revocation", till, epoch))
+        signed = dict(mine.signatures) if mine is not None else {}
+        older = [paper for paper in self._older.get(store, ()) if _manager_key(paper) in signed][-1:]
+        if newest is not None and _manager_key(newest) in signed:
+            older = []
+        shown = (*older, mine, newest, ended) if older else (newest, mine, ended)
+        if older and ended is not None and _manager_key(older[0]) in dict(ended.signatures):
+            shown = (*older, mine, ended, newest)
+        return tuple(paper for paper in shown if paper is not None)
 
     def _store_of(self, till: str, epoch: int) -> str:
         certificate = self._tills.get((till, epoch))
         return certificate.store if certificate is not None else ""
 
 
-def believe_all(directory: Directory, papers: Iterable[Paper]) -> list[Paper]:
-    """Add what is new and give it. Raises BadCertificateError, PaperUnfitError at the first that proves nothing."""
-    return [paper for paper in papers if directory.add(paper)]
+def believe_kept(directory: Directory, papers: Iterable[Paper]) -> list[Paper]:
+    """Believe papers that were believed before, in whatever order they lie; give those that prove nothing now.
+
+    A store's certificates are taken in the order they were issued, each with the tills and revocations it vouches for: a
+    store whose manager has a new key keeps the tills that the old key certified (K7), and what it ended stays over (K9).
+    """
+    of: dict[str, list[Paper]] = {kind: [] for kind in DOCUMENTS}
+    left = [paper for paper in papers if _sorted_in(of, paper)]
+    waiting = _those_left(directory, of["till"] + of["revocation"])
+    for paper in sorted(of["store"], key=_issued):
+        left += _those_left(directory, [paper])
+        waiting = _those_left(directory, waiting)
+    return left + waiting
+
+
+def _sorted_in(of: dict[str, list[Paper]], paper: Paper) -> bool:
+    """Put it with its kind; True for one of no kind, which is left."""
+    if paper.kind not in of or (paper.kind == "store" and not _issued(paper)):
+        return True
+    of[paper.kind].append(paper)
+    return False
+
+
+def _those_left(directory: Directory, papers: Iterable[Paper]) -> list[Paper]:
+    left = []
+    for paper in papers:
+        try:
+            directory.add(paper)
+        except (BadCertificateError, PaperUnfitError):
+            left.append(paper)
+    return left
+
+
+def _issued(paper: Paper) -> str:
+    try:
+        return msgspec.json.decode(paper.text, type=StoreCertificate).issued
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return ""
+
+
+@lru_cache(maxsize=1024)
+def _manager_key(paper: Paper) -> str:
+    """Of a store's certificate that is believed."""
+    return msgspec.json.decode(paper.text, type=StoreCertificate).manager_key
 
 
 @lru_cache(maxsize=32_768)  # a keeper asks for the same till's with every batch

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import msgspec
 
-from oppet.base.errors import OppetError, UntrustedError
+from oppet.base.errors import OppetError, UntrustedError, clip
 from oppet.drivers import files
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.keeper_client import KeeperClient
 from oppet.drivers.upload import Lag, Uploader
 from oppet.journal.entry import Head
 from oppet.register.ports import KeeperState
-from oppet.sync.certificates import Directory, Standing
+from oppet.sync.certificates import Directory, Standing, believe_kept
 from oppet.sync.copies import BUDGET_MS, Holding
 from oppet.sync.enrolment import Enrolled
 from oppet.sync.errors import EpochRevokedError, ForkedError, OldImageError, UnshownClaimError
@@ -45,11 +45,8 @@ INSIDE = ("store", "till")
 def directory_of(enrolled: Enrolled) -> Directory:
     """What the till's papers say; a paper that proves nothing is left out."""
     directory = Directory(bytes.fromhex(enrolled.hq_key))
-    for paper in enrolled.papers:
-        try:
-            directory.add(paper)
-        except OppetError as error:
-            LOG.warning("%s", error)
+    for left in believe_kept(directory, enrolled.papers):
+        LOG.warning("a kept paper proves nothing: %s", clip(left.text, 200))
     return directory
 
 

@@ -12,10 +12,12 @@ from oppet.sync.certificates import (
     Revocation,
     StoreCertificate,
     TillCertificate,
+    believe_kept,
     countersigned,
     make_paper,
 )
 from oppet.sync.errors import BadCertificateError
+from oppet.sync.messages import Paper
 from tests.sync.chain import HQ, MANAGER, NODE, OTHER, TILL, WHEN, a_directory
 
 CLEO = Signer(bytes([66]) * 32)
@@ -91,3 +93,78 @@ def test_a_directory_does_not_depend_on_the_order_of_papers_within_a_kind() -> N
             directory.add(paper)
             assert not directory.add(paper)
         assert directory.tills() == a_directory().tills()
+
+
+LATER = Signer(bytes([7]) * 32)  # the manager after MANAGER
+NEWER_STORE = StoreCertificate(
+    "S01", "Storgatan", "Öst", LATER.public.hex(), NODE.public.hex(), "2026-11-23T06:00:00.000Z"
+)
+
+
+def a_directory_with_two_managers() -> Directory:
+    """K1, K2 and K3 by the first manager, who also ended K3; then K4 by the second."""
+    directory = a_directory()
+    directory.add(make_paper(K3, MANAGER))
+    directory.add(make_paper(Revocation("S01-K3", 1, "stolen", WHEN), MANAGER))
+    directory.add(make_paper(NEWER_STORE, HQ))
+    directory.add(make_paper(TillCertificate("S01-K4", 1, "S01", "K4", "09" * 32, WHEN), LATER))
+    return directory
+
+
+def believed(directory: Directory) -> list[tuple[str, str]]:
+    found = [directory.standing(known.till, known.epoch) for known in directory.tills()]
+    return [(one.till, one.revoked) for one in found if one is not None]
+
+
+ALL_FOUR = [("S01-K1", ""), ("S01-K2", ""), ("S01-K3", "stolen"), ("S01-K4", "")]
+
+
+def test_k7_k9_what_an_older_managers_key_certified_and_ended_outlives_keeping_and_reading_again() -> None:
+    papers = list(a_directory_with_two_managers().papers("S01"))
+    for order in (papers, papers[::-1], sorted(papers, key=lambda paper: paper.text)):
+        again = Directory(HQ.public)
+        assert believe_kept(again, order) == []
+        assert believed(again) == ALL_FOUR
+        assert again.stores["S01"] == NEWER_STORE
+        assert sorted(again.papers(), key=repr) == sorted(papers, key=repr)
+
+
+def test_k7_papers_lie_in_an_order_in_which_they_are_believed_one_by_one() -> None:
+    again = Directory(HQ.public)
+    assert all(again.add(paper) for paper in a_directory_with_two_managers().papers())
+    assert believed(again) == ALL_FOUR
+
+
+def test_k7_a_keeper_that_knows_nothing_believes_a_till_of_an_older_manager_by_its_papers() -> None:
+    directory, again = a_directory_with_two_managers(), Directory(HQ.public)
+    for till in ("S01-K3", "S01-K4"):
+        assert [paper.kind for paper in directory.papers_of(till, 1)][:1] == ["store"]
+    for paper in directory.papers_of("S01-K3", 1):
+        assert again.add(paper)
+    assert believed(again) == [("S01-K3", "stolen")]
+    assert again.stores["S01"] == NEWER_STORE
+
+
+def test_k7_an_older_managers_key_certifies_nobody_once_the_newer_is_known() -> None:
+    directory = a_directory_with_two_managers()
+    with pytest.raises(BadCertificateError):
+        directory.add(make_paper(TillCertificate("S01-K5", 1, "S01", "K5", "0a" * 32, WHEN), MANAGER))
+    left = believe_kept(directory, [make_paper(TillCertificate("S01-K5", 1, "S01", "K5", "0a" * 32, WHEN), MANAGER)])
+    assert len(left) == 1
+
+
+def test_k8_a_till_of_an_older_manager_is_countersigned_later() -> None:
+    directory = a_directory(countersigned=False)
+    directory.add(make_paper(NEWER_STORE, HQ))
+    (mine,) = [paper for paper in directory.papers_of("S01-K1", 1) if paper.kind == "till"]
+    assert directory.add(countersigned(mine, HQ))
+    standing = directory.standing("S01-K1", 1)
+    assert standing is not None
+    assert not standing.provisional
+
+
+def test_k2_kept_papers_of_nonsense_are_left_over() -> None:
+    nonsense = [Paper("store", "{"), Paper("cheese", "{}"), Paper("till", "[" * 900)]
+    directory = Directory(HQ.public)
+    assert sorted(believe_kept(directory, nonsense), key=repr) == sorted(nonsense, key=repr)
+    assert list(directory.papers()) == []
