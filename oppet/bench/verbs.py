@@ -30,6 +30,7 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "verify": ("oppet.bench.verify", {}),
     "verify-year": ("oppet.bench.verify", {"sales": 250_000}),
     "sim": ("oppet.bench.sim", {}),
+    "hq-page": ("oppet.bench.hq_page", {}),
     "completeness": ("oppet.bench.completeness", {}),
 }
 

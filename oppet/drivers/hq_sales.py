@@ -6,8 +6,10 @@ What the rows mean is `figures/sales.py`'s. One call is one transaction, so what
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, MutableSequence, Sequence
 from datetime import date
+from struct import Struct
 from typing import Any, NamedTuple
 
 import msgspec
@@ -35,7 +37,8 @@ __all__ = [
 HOURS = 24
 MOST_KINDS = 4_096
 EXPORT_ROWS = 2_000  # read at a time
-Days = dict[int, list[float]]  # ordinal of a local day → öre by local hour
+PAIR = Struct(">hq")  # a local hour, öre
+Days = dict[int, MutableSequence[float]]  # ordinal of a local day → öre by local hour
 _sql = statements("hq_sales")
 
 
@@ -184,28 +187,24 @@ class HqSales:
             self._kinds.pop(next(iter(self._kinds)))
         return found
 
-    def tills(self, stores: Sequence[str], first: int, last: int) -> dict[str, dict[str, Days]]:
-        """By store and till, the days that the store sold; a till that stood idle on such a day has its zeros."""
-        found: dict[str, dict[str, Days]] = {}
-        rows = self._rows("tills", stores=list(stores), first=date.fromordinal(first), last=date.fromordinal(last))
-        for store, till, day, hour, ore in rows:
-            found.setdefault(store, {}).setdefault(till, {}).setdefault(day.toordinal(), [0.0] * HOURS)[hour] = float(
-                ore
-            )
-        for tills in found.values():
-            sold = {day for days in tills.values() for day in days}
-            for days in tills.values():
-                began = min(days)
-                for day in sold:
-                    if day > began and day not in days:
-                        days[day] = [0.0] * HOURS
-        return found
+    def stores_past(self, stores: Sequence[str], first: int, last: int) -> dict[str, Days]:
+        """By store, the days that it sold."""
+        return self._past("stores_past", first, last, stores=list(stores))
 
-    def together(self, stores: Sequence[str], first: int, last: int) -> Days:
-        found: Days = {}
-        rows = self._rows("together", stores=list(stores), first=date.fromordinal(first), last=date.fromordinal(last))
-        for day, hour, ore in rows:
-            found.setdefault(day.toordinal(), [0.0] * HOURS)[hour] = float(ore)
+    def parts_past(self, parts: Sequence[tuple[str, str, str]], first: int, last: int) -> dict[str, Days]:
+        """The same for parts of stores: each till with its store and what its part is called."""
+        stores, tills, names = ([row[at] for row in parts] for at in range(3))
+        return self._past("parts_past", first, last, stores=stores, tills=tills, parts=names) if parts else {}
+
+    def _past(self, word: str, first: int, last: int, **names: Any) -> dict[str, Days]:
+        found: dict[str, Days] = {}
+        values = names | {"first": date.fromordinal(first), "last": date.fromordinal(last)}
+        with self._pool.transaction() as asked, asked.connection.cursor(binary=True) as cursor:
+            for name, day, packed in cursor.execute(_sql[word], values):
+                row = array("d", bytes(8 * HOURS))
+                for hour, ore in PAIR.iter_unpack(packed):
+                    row[hour] += ore
+                found.setdefault(name, {})[day.toordinal()] = row
         return found
 
     def groups(self, stores: Sequence[str], day: int) -> list[GroupRow]:

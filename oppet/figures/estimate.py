@@ -12,15 +12,19 @@ Values in, values out; floats inside, whole öre at the edge. Measured in docs/c
 
 from __future__ import annotations
 
+from array import array
 from bisect import insort
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import sqrt
+from functools import lru_cache
+from math import ceil, sqrt
+from operator import add, mul
 from statistics import median
 
 import msgspec
 
 __all__ = [
+    "AT_REST",
     "COVERAGE",
     "HISTORY_DAYS",
     "HOURS",
@@ -28,6 +32,7 @@ __all__ = [
     "Hole",
     "Hours",
     "Lagging",
+    "Part",
     "Past",
     "Reference",
     "fill",
@@ -65,6 +70,9 @@ class Guess(msgspec.Struct, frozen=True):
     days: int  # past days behind the interval
 
 
+AT_REST = Guess(0, 0, 0, 0)
+
+
 class Past:
     """Days of one series by the hour, and what a day of it should have been from the days before it.
 
@@ -87,30 +95,38 @@ class Past:
     def _made(self, day: int) -> Hours | None:
         if not self.days:
             return None
-        kind = self._kind_of(day)
-        like = (SUNDAY, HOLIDAY) if kind == HOLIDAY else (kind,)
-        known: list[Hours] = []
-        for before in range(day - 1, max(day - FAR, self.first) - 1, -1):
-            if self._kind_of(before) in like:
-                known.append(self.days.get(before, self._shut))
-                if len(known) == WEEKS:
-                    break
-        if len(known) < LEAST_SAME:
+        like = [before for before in _like(self._kind_of, day) if before >= self.first][:WEEKS]
+        if len(like) < LEAST_SAME:
             return None
-        least = SHUT * median(map(sum, known))
-        known = [hours for hours in known if sum(hours) >= least]  # a day shut by chance says nothing about a usual one
-        return tuple(_middle(hours) for hours in zip(*known, strict=True))
+        known = [self.days.get(before, self._shut) for before in like]
+        sums = [sum(hours) for hours in known]
+        least = SHUT * median(sums)
+        # A day shut by chance says nothing about a usual one.
+        known = [hours for hours, whole in zip(known, sums, strict=True) if whole >= least]
+        return array("d", _middles(known))
 
     def holiday(self, day: int) -> bool:
         return self._kind_of(day) == HOLIDAY
 
 
-def _middle(values: Sequence[float]) -> float:
-    """The mean without the lowest and the highest."""
-    count = len(values)
+@lru_cache(maxsize=4_096)
+def _like(kind_of: KindOf, day: int) -> tuple[int, ...]:
+    """The days before this one that are of its kind, the latest first."""
+    kind = kind_of(day)
+    like = (SUNDAY, HOLIDAY) if kind == HOLIDAY else (kind,)
+    return tuple(before for before in range(day - 1, day - FAR - 1, -1) if kind_of(before) in like)
+
+
+def _middles(days: Sequence[Hours]) -> Iterable[float]:
+    """Of each hour the mean without the lowest and the highest."""
+    count = len(days)
+    hours = list(zip(*days, strict=True))
     if count < 4:
-        return median(values)
-    return (sum(values) - min(values) - max(values)) / (count - 2)
+        return map(median, hours)
+    return [
+        (whole - low - high) / (count - 2)
+        for whole, low, high in zip(map(sum, hours), map(min, hours), map(max, hours), strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,29 +151,75 @@ class Lagging:
 
 @dataclass(slots=True)
 class _Filled:
-    today: Hours
-    days: dict[int, tuple[Hours, Hours]] = field(default_factory=dict)  # past day → expected, what it was
+    """One unit's hole: from hour `first` on, today's expectation, and of each past day the expectation and what it was."""
+
+    first: int
+    today: Sequence[float]
+    days: dict[int, array[float]] = field(default_factory=dict)
 
 
 class Hole:
-    """All that is missing on one day, by till and hour, with its replays: any part of it can be summed."""
+    """All that is missing on one day, by unit and hour, with its replays: any part of it can be summed."""
 
-    def __init__(self, filled: Mapping[str, _Filled], strangers: Collection[str], coverage: float, hours: int) -> None:
-        self._hours = hours
+    def __init__(self, filled: Mapping[str, _Filled], strangers: Collection[str], coverage: float) -> None:
         self._filled = filled
         self.strangers = frozenset(strangers)  # too new for a profile: nothing is expected of them, and it is said
         self._coverage = coverage
 
+    def part(self, names: Iterable[str]) -> Part:
+        """What these lack, summed once, to be asked by the hour. Who is not in the hole lacks nothing."""
+        alike: dict[tuple[int, tuple[int, ...]], _Sum] = {}
+        for name in dict.fromkeys(names):
+            filled = self._filled.get(name)
+            if filled is None:
+                continue
+            key = filled.first, tuple(filled.days)
+            found = alike.get(key)
+            if found is None:
+                alike[key] = _Sum(filled.first, filled.today, list(filled.days), list(filled.days.values()))
+            else:
+                found.today = list(map(add, found.today, filled.today))
+                found.rows = [
+                    list(map(add, one, other)) for one, other in zip(found.rows, filled.days.values(), strict=True)
+                ]
+        return Part(list(alike.values()), self._coverage)
+
     def missing(self, names: Iterable[str], hours: Iterable[int] | None = None) -> Guess | None:
-        """What these lack in these hours; None where there is too little history to say. Who is not in the hole lacks nothing."""
-        chosen = tuple(range(self._hours) if hours is None else hours)
-        known = [self._filled[name] for name in dict.fromkeys(names) if name in self._filled]
-        parts = [(filled, sum(filled.today[hour] for hour in chosen)) for filled in known]
-        today = sum(part for _, part in parts)
+        """What these lack in these hours; None where there is too little history to say."""
+        return self.part(names).missing(hours)
+
+
+@dataclass(slots=True)
+class _Sum:
+    """Units whose holes begin in the same hour and know the same past days, as one."""
+
+    first: int
+    today: Sequence[float]
+    days: list[int]
+    rows: list[Sequence[float]]  # of each day: expected by the hour, and after it what it was
+
+
+class Part:
+    """A part of a hole: a till, a store, a banner, the chain."""
+
+    def __init__(self, sums: Sequence[_Sum], coverage: float) -> None:
+        self._sums = sums
+        self._coverage = coverage
+
+    def missing(self, hours: Iterable[int] | None = None) -> Guess | None:
+        """What it lacks in these hours; None where there is too little history to say."""
+        asked = None if hours is None else frozenset(hours)
+        chosen = [
+            (one, [at for at in range(len(one.today)) if asked is None or at + one.first in asked])
+            for one in self._sums
+        ]
+        parts = [(one, places, sum(one.today[at] for at in places)) for one, places in chosen]
+        today = sum(part for _, _, part in parts)
         if today <= 0:
-            return Guess(0, 0, 0, 0)
-        ratios = _ratios(parts, chosen, today, least_days(self._coverage))
-        if len(ratios) < least_days(self._coverage):
+            return AT_REST
+        enough = least_days(self._coverage)
+        ratios = _ratios(parts, today, enough)
+        if len(ratios) < enough:
             return None
         tail = _tail(ratios, self._coverage)
         ordered = sorted(ratios)
@@ -165,14 +227,16 @@ class Hole:
         return Guess(likely, low, high, len(ratios))
 
 
-def _ratios(parts: Sequence[tuple[_Filled, float]], hours: Sequence[int], today: float, enough: int) -> list[float]:
+def _ratios(parts: Sequence[tuple[_Sum, Sequence[int], float]], today: float, enough: int) -> list[float]:
     """What was sold for each krona expected, on each past day that knows enough of these stores, in order."""
     sums: dict[int, list[float]] = {}
-    for filled, weight in parts:
-        for day, (expected, actual) in filled.days.items():
+    for one, places, weight in parts:
+        wide = len(one.today)
+        whole = len(places) == wide
+        for day, values in zip(one.days, one.rows, strict=True):
             row = sums.setdefault(day, [0.0, 0.0, 0.0])
-            row[0] += sum(expected[hour] for hour in hours)
-            row[1] += sum(actual[hour] for hour in hours)
+            row[0] += sum(values[:wide] if whole else [values[at] for at in places])
+            row[1] += sum(values[wide:] if whole else [values[wide + at] for at in places])
             row[2] += weight
     days = [(said, was) for _, (said, was, weight) in sorted(sums.items()) if said > 0 and weight >= WHOLE * today]
     alike = [(said, was) for said, was in days if today <= ALIKE * said and said <= ALIKE * today]
@@ -222,25 +286,23 @@ def fill(day: int, moment: float, reference: Reference, lagging: Sequence[Laggin
 
     filled, strangers = {}, []
     for one in lagging:
-        until = min(one.until, moment)
-        known, lacking = _covered(hours, 0.0, until), _covered(hours, until, moment)
         usual = one.past.profile(day)
         if usual is None:
             strangers.append(one.name)
             continue
+        cut = _Cut(min(one.until, moment), moment, hours)
         open_today = [0.0 if hour in one.shut else value for hour, value in enumerate(usual)]
-        made = _Filled(_expected(open_today, level(day), sum(one.today), known, lacking))
+        made = _Filled(cut.first, cut.expected(open_today, level(day), sum(one.today)))
         for before in range(day - REPLAYED, day):
             usual, was = one.past.profile(before), one.past.days.get(before)
             if usual is None or was is None or (before not in reference.past.days and reference.stores):
                 continue
             if one.past.holiday(before) and not one.past.holiday(day):
                 continue
-            sold = sum(value * part for value, part in zip(was, known, strict=True))
-            expected = _expected(usual, level(before), sold, known, lacking)
-            made.days[before] = expected, _replayed(expected, was, lacking)
+            expected = cut.expected(usual, level(before), cut.sold(was))
+            made.days[before] = array("d", expected + cut.replayed(expected, was))
         filled[one.name] = made
-    return Hole(filled, strangers, coverage, hours)
+    return Hole(filled, strangers, coverage)
 
 
 def _covered(hours: int, start: float, end: float) -> Hours:
@@ -263,19 +325,40 @@ def _level(sold: Hours, usual: Hours | None, asked: Hours, stores: int) -> tuple
     return max(whole, 0.0), [max(here, 0.0) for here in hours]
 
 
-def _expected(usual: Hours, level: tuple[float, Hours], sold: float, known: Hours, lacking: Hours) -> Hours:
-    """The hole, hour by hour: usual × the others' level × the store's own so far."""
-    whole, hours = level
-    at_level = [value * here for value, here in zip(usual, hours, strict=True)]
-    due = sum(value * part for value, part in zip(at_level, known, strict=True))
-    held = STORE_WEIGHT * whole * sum(usual)
-    own = (max(sold, 0.0) + held) / (due + held) if due + held > 0 and due > 0 else 1.0
-    return [value * part * own for value, part in zip(at_level, lacking, strict=True)]
+class _Cut:
+    """Where one hole begins and ends, and what a day with it looks like. The hours before it and after it are left out."""
 
+    __slots__ = ("_end", "_known", "_lacking", "_roots", "first")
 
-def _replayed(expected: Hours, was: Hours, lacking: Hours) -> Hours:
-    """What the hole held that day. Part of an hour varies more than that part of the hour's error: 1/√part of it."""
-    return [
-        said + (value * part - said) / sqrt(part) if part > 0 else 0.0
-        for said, value, part in zip(expected, was, lacking, strict=True)
-    ]
+    def __init__(self, until: float, moment: float, hours: int) -> None:
+        self.first = min(int(until), hours)
+        self._end = max(min(ceil(moment), hours), self.first)
+        self._known = _covered(hours, 0.0, until)[: ceil(until)]
+        self._lacking = _covered(hours, until, moment)[self.first : self._end]
+        self._roots = [sqrt(part) for part in self._lacking]
+
+    def sold(self, was: Hours) -> float:
+        return float(sum(map(mul, was, self._known)))
+
+    def expected(self, usual: Hours, level: tuple[float, Hours], sold: float) -> list[float]:
+        """The hole, hour by hour: usual × the others' level × the store's own so far."""
+        whole, hours = level
+        due = sum(map(mul, map(mul, usual, hours), self._known))
+        own = 1.0
+        if due > 0:
+            held = STORE_WEIGHT * whole * sum(usual)
+            own = (max(sold, 0.0) + held) / (due + held) if due + held > 0 else 1.0
+        between = slice(self.first, self._end)
+        return [
+            value * here * part * own
+            for value, here, part in zip(usual[between], hours[between], self._lacking, strict=True)
+        ]
+
+    def replayed(self, expected: Sequence[float], was: Hours) -> list[float]:
+        """What the hole held that day. Part of an hour varies more than that part of the hour's error: 1/√part of it."""
+        return [
+            said + (value * part - said) / root if root else 0.0
+            for said, value, part, root in zip(
+                expected, was[self.first : self._end], self._lacking, self._roots, strict=True
+            )
+        ]

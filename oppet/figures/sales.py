@@ -1,17 +1,18 @@
 """Sales as head office knows them: each figure with the moment it is complete to, and what is missing as an interval.
 
 One picture of a day holds it all: the chain, its hours, banners and stores against the same weekday a week before. It is
-made from one transaction, a few times a minute at most, whoever looks. Leaves the estimate to `estimate.py`, who is
-complete to `complete.py`, drawing to `web_sales.py`. Keeps Q4, Q7 and Q8.
+made from one transaction, a few times a minute at most, whoever looks, and nobody waits for it while there is one to show
+(`lately.py`). Leaves the estimate to `estimate.py`, who is complete to `complete.py`, what was sold before to `pasts.py`,
+drawing to `web_sales.py`. Keeps Q4, Q7, Q8 and Q9.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from hashlib import sha256
-from typing import NamedTuple, Protocol, TypeVar, cast
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -20,7 +21,9 @@ from oppet.base.errors import RefusedError
 from oppet.base.words import N_
 from oppet.drivers.hq_sales import Days, GroupRow, HourRow, Kept, MeansRow, RateRow, StoreRow, StreamRow
 from oppet.figures.complete import Held, Till, hour_of_day, store_held, tills_of
-from oppet.figures.estimate import COVERAGE, HISTORY_DAYS, HOLIDAY, HOURS, Guess, Hole, Lagging, Past, Reference, fill
+from oppet.figures.estimate import AT_REST, COVERAGE, HOLIDAY, HOURS, Guess, Hole, Lagging, Part, Past, Reference, fill
+from oppet.figures.lately import PATIENCE_S, Lately
+from oppet.figures.pasts import PastReader, Pasts, Unit, units_of
 
 __all__ = [
     "BadDayError",
@@ -39,14 +42,13 @@ __all__ = [
 
 GRACE_MS = 90_000  # a till speaks every 20 s and its word passes a relay: only what is older can be lagging
 FRESH_MS = 8_000  # a picture is made again after this
-PAST_MS = 600_000  # and what was sold before today is read again after this
 REFERENCE_STORES = 200  # so many complete stores tell today's level well enough
 GROUP_STORES = 24  # and for article groups, whose history is larger
 GROUP_DAYS = 70
+GROUP_PAST_MS = 600_000  # what was sold by article group before today is read again after this
+MOST_KEPT = 4  # pictures, and answers by article group
 DARK_SHARE = 0.05  # of a usual day: less than this is no reason to think that a stopped store sells
 FIRST_DAY = "2024-01-01"
-AT_REST = Guess(0, 0, 0, 0)
-T = TypeVar("T")
 
 
 class BadDayError(RefusedError):
@@ -92,7 +94,7 @@ class StoreFigure(msgspec.Struct, frozen=True):
     closed: bool
     figure: Figure
     held: Held | None
-    hours: tuple[Hour, ...]
+    hours: tuple[Hour, ...]  # of a store that is asked for alone
     tills: tuple[Till, ...]
 
 
@@ -134,12 +136,10 @@ class GroupPicture(msgspec.Struct, frozen=True):
     means: tuple[MeansRow, ...]
 
 
-class Reader(Protocol):
+class Reader(PastReader, Protocol):
     def stores(self) -> list[StoreRow]: ...
     def day(self, stores: Sequence[str], day: int) -> Kept: ...
     def last_kinds(self, streams: Sequence[StreamRow]) -> dict[int, str]: ...
-    def tills(self, stores: Sequence[str], first: int, last: int) -> dict[str, dict[str, Days]]: ...
-    def together(self, stores: Sequence[str], first: int, last: int) -> Days: ...
     def groups(self, stores: Sequence[str], day: int) -> list[GroupRow]: ...
     def groups_together(self, classes: Mapping[str, int], first: int, last: int) -> dict[int, dict[str, Days]]: ...
     def means(self, stores: Sequence[str], day: int) -> list[MeansRow]: ...
@@ -184,6 +184,7 @@ def _easter(year: int) -> date:
     return date(year, month, back + 28 - 31 * (month // 4))
 
 
+@lru_cache(maxsize=4_096)
 def kind_of(day: int) -> int:
     on = date.fromordinal(day)
     return HOLIDAY if holiday(on) else on.weekday()
@@ -216,6 +217,7 @@ class _Known(NamedTuple):
     kept: Kept
     tills: dict[str, list[Till]]
     held: dict[str, Held]
+    units: dict[str, list[Unit]]
     hole: Hole
 
     @property
@@ -226,13 +228,17 @@ class _Known(NamedTuple):
 class Sales:
     """Answers what was sold. Many may ask at once; one makes the picture, the others get the same."""
 
-    def __init__(self, reader: Reader, clock: Clock) -> None:
+    def __init__(self, reader: Reader, clock: Clock, patience_s: float = PATIENCE_S) -> None:
         self._reader = reader
         self._clock = clock
-        self._guard = threading.Lock()
-        self._pictures: dict[str, tuple[int, _Known, Picture]] = {}
-        self._groups: dict[tuple[str, tuple[str, ...]], tuple[int, GroupPicture]] = {}
-        self._pasts = _Remembered(clock)
+        self._pictures: Lately[str, tuple[_Known, Picture]] = Lately(clock, FRESH_MS, MOST_KEPT, patience_s)
+        self._groups: Lately[tuple[str, tuple[str, ...]], GroupPicture] = Lately(
+            clock, 2 * FRESH_MS, MOST_KEPT, patience_s
+        )
+        self._group_pasts: Lately[object, dict[int, dict[str, Days]]] = Lately(
+            clock, GROUP_PAST_MS, MOST_KEPT, patience_s
+        )
+        self._pasts = Pasts(reader, clock, kind_of)
 
     def today(self) -> str:
         return local_day(self._clock.now())
@@ -242,10 +248,15 @@ class Sales:
         return self._picture(day)[1]
 
     def store(self, store: str, day: str = "") -> StoreFigure:
-        """Raises NoSuchStoreError, BadDayError."""
-        for figure in self._picture(day)[1].stores:
+        """One store with its hours. Raises NoSuchStoreError, BadDayError."""
+        known, picture = self._picture(day)
+        for figure in picture.stores:
             if figure.store == store:
-                return figure
+                today, before = (
+                    [row for row in of if row.store == store] for of in (known.kept.hours, known.kept.before)
+                )
+                hours = _hours(known, today, before, known.hole.part(_names(known, [store])))
+                return msgspec.structs.replace(figure, hours=hours)
         raise NoSuchStoreError(text=store)
 
     def chosen(self, stores: Sequence[str]) -> list[str]:
@@ -258,15 +269,12 @@ class Sales:
 
     def _picture(self, day: str) -> tuple[_Known, Picture]:
         asked = day_of(day, self.today())
-        with self._guard:
-            now = self._clock.now()
-            found = self._pictures.get(asked)
-            if found is None or not 0 <= now - found[0] < FRESH_MS:
-                known = self._known(asked, now)
-                found = self._pictures[asked] = now, known, _drawn(known)
-                while len(self._pictures) > 8:
-                    self._pictures.pop(next(iter(self._pictures)))
-            return found[1], found[2]
+
+        def make(now: int) -> tuple[_Known, Picture]:
+            known = self._known(asked, now)
+            return known, _drawn(known)
+
+        return self._pictures.get(asked, make)
 
     def _known(self, day: str, now: int) -> _Known:
         ordinal = date.fromisoformat(day).toordinal()
@@ -278,26 +286,26 @@ class Sales:
         tills: dict[str, list[Till]] = {}
         for till in tills_of(kept.streams, self._reader.last_kinds(late)):
             tills.setdefault(till.store, []).append(till)
-        past = _Pasts(self._reader, self._pasts, ordinal)
-        held = self._held(stores, tills, moment, now, (day, past))
-        hole = self._hole(stores, tills, kept, held, (day, ordinal, moment, past))
-        return _Known(day, ordinal, moment, now, stores, kept, tills, held, hole)
+        held = self._held(stores, tills, moment, now, (day, ordinal))
+        units = units_of(held, tills, day)
+        hole = self._hole(stores, tills, kept, (held, units), (day, ordinal, moment))
+        return _Known(day, ordinal, moment, now, stores, kept, tills, held, units, hole)
 
     def _held(
-        self, stores: Sequence[StoreRow], tills: Mapping[str, list[Till]], moment: int, now: int, on: tuple[str, _Pasts]
+        self, stores: Sequence[StoreRow], tills: Mapping[str, list[Till]], moment: int, now: int, on: tuple[str, int]
     ) -> dict[str, Held]:
-        day, past = on
+        day, ordinal = on
         quiet = [
             row.store
             for row in stores
             if not row.closed and not any(till.state == "running" for till in tills.get(row.store, ()) if till.counts)
             and all(till.until < moment for till in tills.get(row.store, ()))
         ]  # fmt: skip
-        usual = past.stores(quiet)
+        usual = self._pasts.stores(quiet, ordinal)
 
         def sells(store: str) -> Callable[[int], bool]:
             def between(since: int) -> bool:
-                profile = usual[store].profile(past.day) if store in usual else None
+                profile = usual[store].profile(ordinal) if store in usual else None
                 if profile is None:
                     return False
                 start, end = hour_of_day(since, day), hour_of_day(moment, day)
@@ -318,29 +326,34 @@ class Sales:
         stores: Sequence[StoreRow],
         tills: Mapping[str, list[Till]],
         kept: Kept,
-        held: Mapping[str, Held],
-        on: tuple[str, int, int, _Pasts],
+        lacking: tuple[Mapping[str, Held], Mapping[str, list[Unit]]],
+        on: tuple[str, int, int],
     ) -> Hole:
-        day, ordinal, moment, past = on
+        (held, by_store), (day, ordinal, moment) = lacking, on
+        upto = hour_of_day(moment, day)
+        if not held:
+            return fill(ordinal, upto, Reference(0, [0.0] * HOURS, Past({}, kind_of)), [])
         complete = [row.store for row in stores if row.store not in held and not row.closed and tills.get(row.store)]
         sample = sorted(complete, key=_shuffled)[:REFERENCE_STORES]
-        today = [0.0] * HOURS
-        chosen = set(sample)
+        sold: dict[str, list[float]] = {}
         for row in kept.hours:
-            if row.store in chosen:
-                today[row.hour] += row.gross_ore
-        if not held:
-            return fill(ordinal, hour_of_day(moment, day), Reference(0, today, Past({}, kind_of)), [])
-        reference = Reference(len(sample), today, past.together(sample))
-        sold = self._reader.tills(list(held), ordinal, ordinal)
-        lagging = []
-        for store, why in held.items():
-            until = {till.till: hour_of_day(till.until, day) if till.until else 0.0 for till in tills[store]}
-            history, mine = past.tills(store, held), sold.get(store, {})
-            for till in why.tills:
-                series = history.get(till, Past({}, kind_of))
-                lagging.append(Lagging(till, until[till], mine.get(till, {}).get(ordinal, [0.0] * HOURS), series))
-        return fill(ordinal, hour_of_day(moment, day), reference, lagging)
+            sold.setdefault(row.store, [0.0] * HOURS)[row.hour] += row.gross_ore
+        nothing = [0.0] * HOURS
+        today = [sum(hours) for hours in zip(nothing, *(sold.get(store, nothing) for store in sample), strict=True)]
+        reference = Reference(len(sample), today, self._pasts.together(sample, ordinal))
+        units = [unit for of in by_store.values() for unit in of]
+        pasts = self._pasts.units(units, ordinal)
+        parts = self._pasts.today([unit for unit in units if not unit.whole], ordinal)
+        lagging = [
+            Lagging(
+                unit.name,
+                unit.until,
+                (sold.get(unit.store) if unit.whole else parts.get(unit.name)) or nothing,
+                pasts[unit.name],
+            )
+            for unit in units
+        ]
+        return fill(ordinal, upto, reference, lagging)
 
     # --- article groups
 
@@ -348,14 +361,7 @@ class Sales:
         """By article group, VAT rate and means of payment, of these stores or all. Raises NoSuchStoreError, BadDayError."""
         asked, chosen = day_of(day, self.today()), tuple(self.chosen(stores))
         known, picture = self._picture(asked)
-        with self._guard:
-            now = self._clock.now()
-            found = self._groups.get((asked, chosen))
-            if found is None or not 0 <= now - found[0] < 2 * FRESH_MS:
-                found = self._groups[asked, chosen] = now, self._grouped(known, picture, chosen)
-                while len(self._groups) > 8:
-                    self._groups.pop(next(iter(self._groups)))
-            return found[1]
+        return self._groups.get((asked, chosen), lambda _: self._grouped(known, picture, chosen))
 
     def _grouped(self, known: _Known, picture: Picture, chosen: Sequence[str]) -> GroupPicture:
         held = {store: why for store, why in known.held.items() if store in set(chosen)}
@@ -391,9 +397,9 @@ class Sales:
         sample = sorted(complete, key=_shuffled)[:GROUP_STORES]
         classes = dict.fromkeys(sample, 0) | {store: 1 + names.index(name) for store, name in of.items()}
         first = known.ordinal - GROUP_DAYS
-        made = self._pasts.get(
-            ("groups", known.day, tuple(sorted(classes.items()))),
-            lambda: self._reader.groups_together(classes, first, known.ordinal),
+        made = self._group_pasts.get(
+            (known.day, tuple(sorted(classes.items()))),
+            lambda _: self._reader.groups_together(classes, first, known.ordinal),
         )
         holes = {}
         for group in {group for groups in made.values() for group in groups}:
@@ -406,68 +412,7 @@ class Sales:
         return holes
 
 
-class _Remembered:
-    """What was sold on days gone by, kept for a while: it hardly changes."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._kept: dict[object, tuple[int, object]] = {}
-
-    def get(self, key: object, make: Callable[[], T]) -> T:
-        now = self._clock.now()
-        found = self._kept.get(key)
-        if found is None or not 0 <= now - found[0] < PAST_MS:
-            found = self._kept[key] = now, make()
-            while len(self._kept) > 64:
-                self._kept.pop(next(iter(self._kept)))
-        return cast("T", found[1])
-
-
-class _Pasts:
-    """The past of stores and tills, as the estimator wants it on one day."""
-
-    def __init__(self, reader: Reader, remembered: _Remembered, day: int) -> None:
-        self._reader, self._remembered, self.day = reader, remembered, day
-        self._first = day - HISTORY_DAYS
-
-    def together(self, stores: Sequence[str]) -> Past:
-        def make() -> Past:
-            return Past(self._reader.together(stores, self._first, self.day - 1), kind_of)
-
-        return self._remembered.get(("together", self.day, tuple(sorted(stores))), make)
-
-    def stores(self, stores: Sequence[str]) -> dict[str, Past]:
-        """Each of these by itself, all its tills together."""
-        return {store: _whole(tills) for store, tills in self._tills(stores).items()}
-
-    def tills(self, store: str, stores: Iterable[str]) -> dict[str, Past]:
-        return self._tills(stores).get(store, {})
-
-    def _tills(self, stores: Iterable[str]) -> dict[str, dict[str, Past]]:
-        asked = tuple(sorted(stores))
-        if not asked:
-            return {}
-
-        def make() -> dict[str, dict[str, Past]]:
-            found = self._reader.tills(asked, self._first, self.day - 1)
-            return {
-                store: {till: Past(days, kind_of) for till, days in tills.items()} for store, tills in found.items()
-            }
-
-        return self._remembered.get(("tills", self.day, asked), make)
-
-
-def _whole(tills: Mapping[str, Past]) -> Past:
-    days: Days = {}
-    for past in tills.values():
-        for day, hours in past.days.items():
-            row = days.setdefault(day, [0.0] * HOURS)
-            for hour, value in enumerate(hours):
-                row[hour] += value
-    return Past(days, kind_of)
-
-
-def _split(days: Days, today: int) -> tuple[list[float], Past]:
+def _split(days: Days, today: int) -> tuple[Sequence[float], Past]:
     past = Past({day: hours for day, hours in days.items() if day < today}, kind_of)
     return days.get(today, [0.0] * HOURS), past
 
@@ -502,6 +447,10 @@ def _shuffled(store: str) -> bytes:
     return sha256(store.encode()).digest()
 
 
+def _names(known: _Known, stores: Iterable[str]) -> list[str]:
+    return [unit.name for store in stores for unit in known.units.get(store, ())]
+
+
 def _drawn(known: _Known) -> Picture:
     today, before = _by_store(known.kept.hours), _by_store(known.kept.before)
     figures = [_store(row, known, today.get(row.store, []), before.get(row.store, [])) for row in known.stores]
@@ -510,19 +459,23 @@ def _drawn(known: _Known) -> Picture:
     for figure in figures:
         by_banner.setdefault(figure.banner, []).append(figure)
     banners = [
-        BannerFigure(banner, len(of), sum(one.held is None for one in of), _summed(of, known))
+        BannerFigure(banner, len(of), sum(one.held is None for one in of), _summed(of, _part(known, of)))
         for banner, of in by_banner.items()
     ]
     open_stores = [row for row in known.stores if not row.closed]
     held = tuple(figure.held for figure in figures if figure.held is not None)
     completeness = Completeness(utc_text(known.moment), len(open_stores) - len(held), len(open_stores), COVERAGE, held)
     on = date.fromordinal(known.ordinal)
+    whole = _part(known, figures)
     return Picture(
         known.day, _iso(known.ordinal - 7), holiday(on), holiday(on - timedelta(days=7)), utc_text(known.now),
-        _summed(figures, known), completeness,
-        _hours(known, known.kept.hours, known.kept.before, [till for why in held for till in why.tills]),
+        _summed(figures, whole), completeness, _hours(known, known.kept.hours, known.kept.before, whole),
         tuple(sorted(banners, key=lambda row: -row.figure.known_ore)), tuple(figures),
     )  # fmt: skip
+
+
+def _part(known: _Known, figures: Iterable[StoreFigure]) -> Part:
+    return known.hole.part(_names(known, [figure.store for figure in figures]))
 
 
 def _most_missing(figure: StoreFigure) -> tuple[bool, int, int]:
@@ -538,27 +491,24 @@ def _by_store(rows: Iterable[HourRow]) -> dict[str, list[HourRow]]:
 
 
 def _store(row: StoreRow, known: _Known, today: Sequence[HourRow], before: Sequence[HourRow]) -> StoreFigure:
-    held = known.held.get(row.store)
-    lagging = held.tills if held is not None else ()
-    hours = _hours(known, today, before, lagging)
-    missing = known.hole.missing(lagging)
+    held, units = known.held.get(row.store), known.units.get(row.store, ())
+    strange = [unit for unit in units if unit.name in known.hole.strangers]
+    missing = known.hole.missing([unit.name for unit in units]) if units else AT_REST
     figure = Figure(
         sum(hour.gross_ore for hour in today), sum(hour.receipts for hour in today),
         _to(_dense(before), known.upto), sum(hour.provisional_ore for hour in today),
-        missing if not (lagging and set(lagging) <= known.hole.strangers) else None,
-        len(known.hole.strangers.intersection(lagging)),
+        missing if not units or len(strange) < len(units) else None, sum(len(unit.tills) for unit in strange),
     )  # fmt: skip
     return StoreFigure(
-        row.store, row.name, row.banner, row.closed, figure, held, hours, tuple(known.tills.get(row.store, ()))
+        row.store, row.name, row.banner, row.closed, figure, held, (), tuple(known.tills.get(row.store, ()))
     )
 
 
-def _summed(figures: Sequence[StoreFigure], known: _Known) -> Figure:
-    lagging = [till for figure in figures if figure.held is not None for till in figure.held.tills]
+def _summed(figures: Sequence[StoreFigure], part: Part) -> Figure:
     return Figure(
         sum(one.figure.known_ore for one in figures), sum(one.figure.receipts for one in figures),
         sum(one.figure.last_week_ore for one in figures), sum(one.figure.provisional_ore for one in figures),
-        known.hole.missing(lagging), len(known.hole.strangers.intersection(lagging)),
+        part.missing(), sum(one.figure.without_estimate for one in figures),
     )  # fmt: skip
 
 
@@ -569,14 +519,12 @@ def _dense(rows: Iterable[HourRow]) -> list[float]:
     return found
 
 
-def _hours(
-    known: _Known, today: Iterable[HourRow], before: Iterable[HourRow], lagging: Sequence[str]
-) -> tuple[Hour, ...]:
+def _hours(known: _Known, today: Iterable[HourRow], before: Iterable[HourRow], part: Part) -> tuple[Hour, ...]:
     """The hours that have something in them; a week before whole, so that the rest of the day can be seen coming."""
     now, then = _dense(today), _dense(before)
     found = []
     for hour in range(HOURS):
-        missing = known.hole.missing(lagging, [hour]) if hour < known.upto else AT_REST
+        missing = part.missing([hour]) if hour < known.upto else AT_REST
         if now[hour] or then[hour] or (missing is not None and missing.high_ore):
             found.append(Hour(hour, int(now[hour]), int(then[hour]), missing))
     return tuple(found)

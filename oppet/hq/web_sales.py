@@ -1,7 +1,7 @@
 """Head office's pages of sales: now, by store, by article group; down to a receipt's exact bytes; what waits for a person; files.
 
 The first page answers two questions before any other: how much, and which store is missing and why. Every figure says how
-complete it is. The same values go out as JSON; files leave as they are made. Keeps Q4, Q5 and Q8.
+complete it is. The same values go out as JSON; files leave as they are made. Keeps Q4, Q5, Q8 and Q9.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from oppet.people.roles import FINANCE, OPERATIONS, VIEWER
 __all__ = ["NAV", "ROUTES", "Counter", "Receipts", "Waiting", "counter_of"]
 
 MORE = "sales"
+OLD_S = 20  # a picture older than this says its age: the next is being made
 PAGE = 50
 MOST_PAGES = 2_000
 FILES = only(VIEWER, OPERATIONS, FINANCE)
@@ -273,7 +274,16 @@ def _sales_facts(request: Asked, hq: Context, day: str) -> dict[str, Any]:
     picture = counter.sales.picture(day)
     today = counter.sales.today()
     before, after = _neighbours(picture.day, today)
-    return {"picture": picture, "today": today, "before": before, "after": after} | _talk(request, picture.day)
+    age_s = (hq.clock.now() - parse_utc(picture.made)) // 1_000
+    facts = {
+        "picture": picture,
+        "today": today,
+        "before": before,
+        "after": after,
+        "age_s": age_s,
+        "old": age_s >= OLD_S,
+    }
+    return facts | _talk(request, picture.day)
 
 
 @get("/sales", opt=SIGNED_IN, include_in_schema=False, sync_to_thread=True)
