@@ -242,11 +242,14 @@ class KeeperClient:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         plain.settimeout(max(deadline - time.monotonic(), 0.001))
         secured = context.wrap_socket(plain, server_hostname=urlsplit(self.info.url).hostname)
-        shown = secured.getpeercert(binary_form=True) or b""
-        self.seen = hashlib.sha256(shown).hexdigest()
-        if not self._unpinned and self.seen != self.info.tls:
+        try:  # `plain` has given its handle away; a peer that died in between leaves a socket without a certificate
+            shown = secured.getpeercert(binary_form=True) or b""
+            self.seen = hashlib.sha256(shown).hexdigest()
+            if not self._unpinned and self.seen != self.info.tls:
+                raise WrongKeeperError(keeper=self.info.name)
+        except BaseException:
             secured.close()
-            raise WrongKeeperError(keeper=self.info.name)
+            raise
         return secured
 
     def _drop(self) -> None:

@@ -44,7 +44,7 @@ class Heard:
         self.alarms.append(error)
 
 
-def until(holds: Callable[[], bool], wait_s: float = 15.0) -> None:
+def until(holds: Callable[[], bool], wait_s: float = 60.0) -> None:
     deadline = time.monotonic() + wait_s
     while not holds():
         assert time.monotonic() < deadline, "it came to nothing"
