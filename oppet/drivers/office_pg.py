@@ -239,13 +239,27 @@ class Change:
 
     def alarms(self) -> list[Alarm]:
         rows = self._t.rows(_sql["alarms"], MOST_SHOWN)
-        return [Alarm(row[0], row[1], row[2], row[3], row[4], row[5], _facts(row[6]), row[7], row[8]) for row in rows]
+        said = [Alarm(row[0], row[1], row[2], row[3], row[4], row[5], _facts(row[6]), row[7], row[8]) for row in rows]
+        return [*self._unsaid_forks(), *said][:MOST_SHOWN]
+
+    def _unsaid_forks(self) -> list[Alarm]:
+        """Forks that are kept and of which no alarm came, each under the same name every time."""
+        return [
+            Alarm(
+                f"fork-{branch[:24]}", epoch, seq, store, _text(began), "fork",
+                (Fact("till", till), Fact("epoch", str(epoch)), Fact("seq", str(seq)), Fact("branch", branch)),
+            )
+            for store, till, epoch, branch, seq, began in self._t.rows(_sql["forks_unsaid"], MOST_SHOWN)
+        ]  # fmt: skip
 
     def alarms_new(self) -> int:
         row = self._t.row(_sql["alarms_new"])
-        return 0 if row is None else int(row[0])
+        return (0 if row is None else int(row[0])) + len(self._unsaid_forks())
 
     def alarm_seen(self, process: str, epoch: int, seq: int, now: int, by: int) -> bool:
+        for fork in self._unsaid_forks() if process.startswith("fork-") else ():
+            if (fork.process, fork.epoch, fork.seq) == (process, epoch, seq):
+                self.add_alarm(fork)  # somebody looked at it: from now on it has a row
         return bool(self._t.do(_sql["alarm_seen"], now, by, process, epoch, seq))
 
     def streams(self) -> list[StreamRow]:

@@ -128,6 +128,7 @@ class Node:
         self._believe_kept()
         self.shelf = FileShelf(folder / "kept", self.directory.standing, self.clock, self.alarm)
         self._keeper = Keeper(info.name, signer, self.shelf, self.directory.standing, self.clock, self.alarm)
+        self._unsaid_forks()
         self._doorstep = InvitationFolder(folder / INVITATIONS, self.clock)
         known = self.directory.standing
         self.lanes = LaneDesk(self.shelf, post, signer, known, self.store, self.clock, self.directory.replaced)
@@ -462,7 +463,7 @@ class Node:
         if self.settings.place == "store" and self.directory.standing(self.post.name, self.post.epoch) is None:
             self._doorstep.put("post", certificate_text(self._post_certificate()))
 
-    def _alarms_before(self) -> list[web_node.Alarm]:
+    def _all_alarms(self) -> list[web_node.Alarm]:
         journal = self.post.journal
         found: list[web_node.Alarm] = []
         for entry in journal.read(max(1, journal.head.seq - MOST_READ_AGAIN + 1)):
@@ -470,7 +471,18 @@ class Node:
             if isinstance(body, AlarmRaised):
                 facts = tuple((fact.name, fact.value) for fact in body.facts)
                 found.append(web_node.Alarm(entry.time, body.about, facts))
-        return found[: -MOST_ALARMS - 1 : -1]
+        return found
+
+    def _alarms_before(self) -> list[web_node.Alarm]:
+        """The latest first."""
+        return self._all_alarms()[: -MOST_ALARMS - 1 : -1]
+
+    def _unsaid_forks(self) -> None:
+        """A fork is kept before it is said: what a power cut came between is said at the next start (K5)."""
+        said = {dict(alarm.facts).get("branch") for alarm in self._all_alarms() if alarm.about == "fork"}
+        for one in self.shelf.streams():
+            if one.branch and one.branch not in said:
+                self.alarm("fork", till=one.till, epoch=one.epoch, seq=one.base.seq + 1, branch=one.branch)
 
     def _tick(self) -> None:
         """Every other second: shut doors that are over, take up our journal's certificate, look for new cases."""

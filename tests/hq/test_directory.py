@@ -181,6 +181,38 @@ def test_o1_the_audit_journal_is_in_head_offices_own_tables_and_alarms_on_its_pa
             assert t.alarms_new() == 0
 
 
+def test_k5_a_fork_of_which_no_alarm_came_is_an_alarm_all_the_same_and_once(hq: Opened) -> None:
+    enrolled(hq, "S09")
+    introduced(hq, "S09-K1")
+    history = History("S09-K1", 1, TILL)
+    history.write(4)
+    copied = history.branch_off(2)
+    copied.write(2)
+    before = hq.keeper._alarm
+    hq.keeper._alarm = lambda *_, **__: None  # the power goes between disk and alarm
+    for one in (history, copied):
+        hq.keeper.receive(decode_batch(encode_batch(one.batch(0, 4))))
+    hq.keeper._alarm = before
+
+    def forks() -> list[tuple[str, int, int]]:
+        with hq.context.tables.change() as t:
+            found = [alarm for alarm in t.alarms() if Fact("till", "S09-K1") in alarm.facts]
+        assert {fact.value for alarm in found for fact in alarm.facts if fact.name == "branch"} == {
+            copied.heads[3].digest
+        }
+        return [(alarm.process, alarm.seq, alarm.seen_by) for alarm in found]
+
+    name = f"fork-{copied.heads[3].digest[:24]}"
+    assert forks() == forks() == [(name, 3, 0)]
+    with a_client(hq) as client:
+        signed_in(hq, client, 101, OPERATIONS)
+        assert copied.heads[3].digest in client.get("/api/alarms").text
+        assert name in client.get("/alarms").text
+        data = {"process": name, "epoch": "1", "seq": "3"}
+        assert client.post("/alarms/seen", data=data, headers=ORIGIN).status_code == 303
+    assert forks() == [(name, 3, 101)]
+
+
 def test_o8_r20_health_names_each_queue_with_since_when_and_why(hq: Opened) -> None:
     enrolled(hq, "S08")
     introduced(hq, "S08-K1")

@@ -50,7 +50,7 @@ def kept_by(office: Office, till: str) -> list[bytes]:
 
 def test_k7_a_store_is_enrolled_by_hq_and_a_till_by_its_manager_and_all_of_it_goes_up(tmp_path: Path) -> None:
     office = Office(tmp_path)
-    with office.serving():
+    with office.open():
         file = a_store(tmp_path / "s", office)
         with a_node(file) as (node, info):
             history, enrolled = a_till(node, info)
@@ -70,7 +70,7 @@ def test_k7_a_store_is_enrolled_by_hq_and_a_till_by_its_manager_and_all_of_it_go
 
 def test_k1_what_was_kept_enrolled_and_granted_is_there_after_a_restart(tmp_path: Path) -> None:
     office = Office(tmp_path)
-    with office.serving():
+    with office.open():
         file = a_store(tmp_path / "s", office)
         with a_node(file) as (node, info):
             history, _ = a_till(node, info)
@@ -86,7 +86,7 @@ def test_k1_what_was_kept_enrolled_and_granted_is_there_after_a_restart(tmp_path
 
 def test_k8_a_till_is_provisional_while_hq_is_away_and_its_sales_are_kept(tmp_path: Path) -> None:
     office = Office(tmp_path)
-    with office.serving():
+    with office.open():
         file = a_store(tmp_path / "s", office)
     with a_node(file) as (node, info):
         history, _ = a_till(node, info)
@@ -100,8 +100,8 @@ def test_k8_a_till_is_provisional_while_hq_is_away_and_its_sales_are_kept(tmp_pa
 
 def test_k5_a_fork_that_a_power_cut_kept_from_being_said_is_said_once_at_the_next_start(tmp_path: Path) -> None:
     office = Office(tmp_path)
-    with office.serving():
-        file = a_store(tmp_path, office)
+    with office.open():
+        file = a_store(tmp_path / "s", office)
         with a_node(file) as (node, info):
             till, _ = a_till(node, info)
             till.write(4)
@@ -120,7 +120,7 @@ def test_k5_a_fork_that_a_power_cut_kept_from_being_said_is_said_once_at_the_nex
 
 def test_k9_hqs_revocation_comes_down_to_the_till_and_what_it_sends_is_evidence(tmp_path: Path) -> None:
     office = Office(tmp_path)
-    with office.serving():
+    with office.open():
         file = a_store(tmp_path / "s", office)
         with a_node(file) as (node, info):
             history, _ = a_till(node, info)
@@ -143,7 +143,7 @@ def test_k9_hqs_revocation_comes_down_to_the_till_and_what_it_sends_is_evidence(
 
 def test_k9_the_manager_revokes_and_hq_learns_it(tmp_path: Path) -> None:
     office = Office(tmp_path)
-    with office.serving():
+    with office.open():
         file = a_store(tmp_path / "s", office)
         with a_node(file) as (node, info):
             a_till(node, info)
@@ -156,7 +156,7 @@ def test_k9_the_manager_revokes_and_hq_learns_it(tmp_path: Path) -> None:
 
 def test_k10_a_code_is_spent_by_wrong_tries_and_by_use(tmp_path: Path) -> None:
     office = Office(tmp_path)
-    with office.serving():
+    with office.open():
         file = a_store(tmp_path / "s", office)
     with a_node(file) as (node, info):
         made = node.invite("K1", "", PASSPHRASE, 301)
@@ -172,7 +172,7 @@ def test_k10_a_code_is_spent_by_wrong_tries_and_by_use(tmp_path: Path) -> None:
 
 def test_k20_the_managers_key_signs_in_the_process_where_the_manager_sits(tmp_path: Path) -> None:
     office = Office(tmp_path)
-    with office.serving():
+    with office.open():
         file = a_store(tmp_path / "s", office)
     with a_node(file) as (node, info):
         verb = threading.Thread(
@@ -216,7 +216,7 @@ def test_k21_an_epoch_is_never_below_what_any_kept_journal_shows() -> None:
 
 def test_k7_another_stores_papers_and_invitations_are_refused(tmp_path: Path) -> None:
     office = Office(tmp_path)
-    with office.serving():
+    with office.open():
         file = a_store(tmp_path / "s", office)
         a_store(tmp_path / "t", office, "S02")
         other = a_store(tmp_path / "u", None, "S03")
@@ -241,7 +241,7 @@ def test_k7_another_stores_papers_and_invitations_are_refused(tmp_path: Path) ->
 
 def test_a_store_renamed_and_closed_says_so_and_goes_on_draining(tmp_path: Path) -> None:
     office = Office(tmp_path)
-    with office.serving():
+    with office.open():
         file = a_store(tmp_path / "s", office)
         with a_node(file) as (node, info):
             history, _ = a_till(node, info)
@@ -259,7 +259,7 @@ def test_a_store_renamed_and_closed_says_so_and_goes_on_draining(tmp_path: Path)
 
 def test_a_neighbour_keeper_keeps_and_is_told_to_the_next_till(tmp_path: Path) -> None:
     office = Office(tmp_path)
-    with office.serving():
+    with office.open():
         file = a_store(tmp_path / "s", office)
     with a_node(file) as (node, info):
         near = a_store(tmp_path / "n", None, place="till", name="S01-K2-keeper")
@@ -282,7 +282,7 @@ def test_a_neighbour_keeper_keeps_and_is_told_to_the_next_till(tmp_path: Path) -
 
 def test_a_node_that_announces_itself_is_found_by_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     office = Office(tmp_path)
-    with office.serving():
+    with office.open():
         file = a_store(tmp_path / "s", office, announce=True, interfaces=["127.0.0.1"])
     with a_node(file) as (_, info):
         capsys.readouterr()

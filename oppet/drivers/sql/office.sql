@@ -99,6 +99,11 @@ DELETE FROM invitation WHERE made < %s
 INSERT INTO alarm(process, epoch, seq, store, time, about, facts) VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 -- name: alarms
 SELECT process, epoch, seq, store, time, about, facts, seen, seen_by FROM alarm ORDER BY seen > 0, time DESC LIMIT %s
+-- name: forks_unsaid
+-- A fork is kept before it is said: one of which no alarm came is an alarm all the same.
+SELECT s.store_id, s.till, s.epoch, s.branch, s.base_seq + 1, s.began FROM stream s
+WHERE s.branch <> '' AND NOT EXISTS (SELECT 1 FROM alarm a WHERE a.about = 'fork' AND position(s.branch in a.facts) > 0)
+ORDER BY s.began DESC LIMIT %s
 -- name: alarms_new
 SELECT count(*) FROM alarm WHERE seen = 0
 -- name: alarm_seen
