@@ -35,7 +35,8 @@ __all__ = [
 ]
 
 HOURS = 24
-MOST_KINDS = 4_096
+MOST_KINDS = 16_384
+CHUNKS = 100  # read at a time, for their last entries
 EXPORT_ROWS = 2_000  # read at a time
 PAIR = Struct(">hq")  # a local hour, öre
 Days = dict[int, MutableSequence[float]]  # ordinal of a local day → öre by local hour
@@ -176,16 +177,19 @@ class HqSales:
             else:
                 found[stream.stream] = known
         if missing:
-            with self._pool.transaction() as asked:
-                for stream in missing:
-                    values = {"store": stream.store, "stream": stream.stream}
-                    row = asked.connection.execute(_sql["last_chunk"], values).fetchone()
-                    found[stream.stream] = self._kinds[stream.stream, stream.head] = (
-                        "" if row is None else _last(row[0])
-                    )
+            self._read_kinds(missing)
+            found |= {stream.stream: self._kinds.get((stream.stream, stream.head), "") for stream in missing}
         while len(self._kinds) > MOST_KINDS:
             self._kinds.pop(next(iter(self._kinds)))
         return found
+
+    def _read_kinds(self, streams: Sequence[StreamRow]) -> None:
+        for at in range(0, len(streams), CHUNKS):
+            some = streams[at : at + CHUNKS]
+            heads = {stream.stream: stream.head for stream in some}
+            rows = self._rows("last_chunks", stores=[row.store for row in some], streams=list(heads))
+            kinds = dict.fromkeys(heads, "") | {stream: _last(data) for stream, data in rows}
+            self._kinds |= {(stream, heads[stream]): kind for stream, kind in kinds.items()}
 
     def stores_past(self, stores: Sequence[str], first: int, last: int) -> dict[str, Days]:
         """By store, the days that it sold."""

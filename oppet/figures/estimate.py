@@ -122,7 +122,8 @@ def _middles(days: Sequence[Hours]) -> Iterable[float]:
     count = len(days)
     hours = list(zip(*days, strict=True))
     if count < 4:
-        return map(median, hours)
+        low, high = (count - 1) // 2, count // 2
+        return [(ordered[low] + ordered[high]) / 2 for ordered in map(sorted, hours)]
     return [
         (whole - low - high) / (count - 2)
         for whole, low, high in zip(map(sum, hours), map(min, hours), map(max, hours), strict=True)

@@ -49,6 +49,7 @@ GROUP_PAST_MS = 600_000  # what was sold by article group before today is read a
 MOST_KEPT = 4  # pictures, and answers by article group
 DARK_SHARE = 0.05  # of a usual day: less than this is no reason to think that a stopped store sells
 FIRST_DAY = "2024-01-01"
+ByGroup = Mapping[int, Mapping[str, Days]]  # by class of stores and article group
 
 
 class BadDayError(RefusedError):
@@ -235,9 +236,7 @@ class Sales:
         self._groups: Lately[tuple[str, tuple[str, ...]], GroupPicture] = Lately(
             clock, 2 * FRESH_MS, MOST_KEPT, patience_s
         )
-        self._group_pasts: Lately[object, dict[int, dict[str, Days]]] = Lately(
-            clock, GROUP_PAST_MS, MOST_KEPT, patience_s
-        )
+        self._group_pasts: Lately[object, tuple[ByGroup, ByGroup]] = Lately(clock, GROUP_PAST_MS, MOST_KEPT, patience_s)
         self._pasts = Pasts(reader, clock, kind_of)
 
     def today(self) -> str:
@@ -282,7 +281,10 @@ class Sales:
         moment = min((now - GRACE_MS) // 60_000 * 60_000, ends)
         stores = self._reader.stores()
         kept = self._reader.day([row.store for row in stores], ordinal)
-        late = [row for row in kept.streams if max(row.as_of or 0, row.head_at or 0) < moment]
+        latest: dict[str, int] = {}
+        for row in kept.streams:
+            latest[row.till] = max(latest.get(row.till, 0), row.epoch)
+        late = [r for r in kept.streams if max(r.as_of or 0, r.head_at or 0) < moment and r.epoch == latest[r.till]]
         tills: dict[str, list[Till]] = {}
         for till in tills_of(kept.streams, self._reader.last_kinds(late)):
             tills.setdefault(till.store, []).append(till)
@@ -394,27 +396,49 @@ class Sales:
         """One hole for each article group: stores that lag alike are taken together."""
         of, names = _classes(held, known)
         complete = [row.store for row in known.stores if row.store not in known.held and known.tills.get(row.store)]
+        number = {name: at for at, name in enumerate(names, 1)}
+        every = {store: number[name] for store, name in of.items()}
         sample = sorted(complete, key=_shuffled)[:GROUP_STORES]
-        classes = dict.fromkeys(sample, 0) | {store: 1 + names.index(name) for store, name in of.items()}
-        first = known.ordinal - GROUP_DAYS
-        made = self._group_pasts.get(
-            (known.day, tuple(sorted(classes.items()))),
-            lambda _: self._reader.groups_together(classes, first, known.ordinal),
-        )
+        some = dict.fromkeys(sample, 0) | _some(every)
+        week = known.ordinal - 7
+
+        def read(_: int) -> tuple[ByGroup, ByGroup]:
+            made = self._reader.groups_together(some, known.ordinal - GROUP_DAYS, known.ordinal)
+            return made, made if set(every) <= set(some) else self._reader.groups_together(every, week, week)
+
+        made, all_of_them = self._group_pasts.get((known.day, tuple(sorted(every.items())), tuple(sample)), read)
         holes = {}
         for group in {group for groups in made.values() for group in groups}:
             today, past = _split(made.get(0, {}).get(group, {}), known.ordinal)
             lagging = []
-            for number, name in enumerate(names, 1):
-                sold, series = _split(made.get(number, {}).get(group, {}), known.ordinal)
+            for at, name in enumerate(names, 1):
+                days = made.get(at, {}).get(group, {})
+                scale = _scale(days.get(week, ()), all_of_them.get(at, {}).get(group, {}).get(week, ()))
+                sold, series = _split(days, known.ordinal, scale)
                 lagging.append(Lagging(name, float(name), sold, series))
             holes[group] = fill(known.ordinal, known.upto, Reference(len(sample), today, past), lagging)
         return holes
 
 
-def _split(days: Days, today: int) -> tuple[Sequence[float], Past]:
+def _split(days: Days, today: int, scale: float = 1.0) -> tuple[Sequence[float], Past]:
+    if scale != 1.0:
+        days = {day: [value * scale for value in hours] for day, hours in days.items()}
     past = Past({day: hours for day, hours in days.items() if day < today}, kind_of)
     return days.get(today, [0.0] * HOURS), past
+
+
+def _some(classes: Mapping[str, int]) -> dict[str, int]:
+    """Of each class of stores at most so many, the same ones every time: what they sold by article group is much to read."""
+    by_class: dict[int, list[str]] = {}
+    for store in sorted(classes, key=_shuffled):
+        by_class.setdefault(classes[store], []).append(store)
+    return {store: number for number, stores in by_class.items() for store in stores[:GROUP_STORES]}
+
+
+def _scale(some: Iterable[float], every: Iterable[float]) -> float:
+    """How many times more a whole class sold of a group than those of it that were read, a week ago."""
+    part, whole = sum(some), sum(every)
+    return whole / part if part > 0 and whole > 0 else 1.0
 
 
 def _classes(held: Mapping[str, Held], known: _Known) -> tuple[dict[str, str], list[str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from oppet.bench import ingest, sale, scan, second_copy, start, verify
+from oppet.bench import hq_page, ingest, sale, scan, second_copy, start, verify
 from oppet.bench.verbs import BENCHES, NoSuchBenchError, bench
 
 
@@ -59,3 +59,14 @@ def test_r01_ingest_takes_in_what_it_sends_beside_a_bare_copy_of_the_same_rows()
     judged(found, "ingest", {"receipts_per_s", "bare_copy_receipts_per_s", "rows_a_receipt"}, {"copy", "linear"})
     assert found["figures"]["rows_a_receipt"] > 14, "a receipt, twelve lines, a tender, and what it adds to"
     assert found["figures"]["entries_a_receipt"] >= 18
+
+
+def test_q9_hq_page_makes_the_picture_with_no_store_some_and_all_of_them_silent() -> None:
+    found = hq_page.run(stores=6, tills=2, silent=(0, 2, 6))
+    judged(
+        found,
+        "hq-page",
+        {"rows", "plain_sum_ms", "silent_0", "silent_2", "silent_6"},
+        {"silent_6_again_over_plain_sum"},
+    )
+    assert all(found["figures"]["silent_2"][name] > 0 for name in ("first_s", "again_s", "asked_s"))

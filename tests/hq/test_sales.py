@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from oppet.figures.estimate import HOLIDAY
-from oppet.figures.sales import BadDayError, day_of, holiday, kind_of
+from oppet.figures.sales import GROUP_STORES, BadDayError, _scale, _some, day_of, holiday, kind_of
 
 
 @pytest.mark.shared
@@ -59,3 +59,13 @@ def test_q8_a_day_of_nonsense_is_refused_in_words(text: str) -> None:
 
 def test_q8_no_day_is_today() -> None:
     assert day_of("", "2026-11-20") == day_of("2026-11-20", "2026-11-20") == "2026-11-20"
+
+
+def test_q1_of_many_stores_that_lag_alike_only_some_are_read_by_article_group_and_stand_for_all() -> None:
+    classes = {f"S{number:03d}": 1 + number % 2 for number in range(200)} | {"S900": 3}
+    some = _some(classes)
+    assert len(some) == 2 * GROUP_STORES + 1
+    assert all(classes[store] == number for store, number in some.items())
+    assert _some(dict(reversed(classes.items()))) == some, "the same ones every time"
+    assert _scale([10.0, 20.0], [40.0, 80.0]) == 4.0
+    assert _scale([], [40.0]) == _scale([10.0], []) == 1.0

@@ -156,6 +156,17 @@ def test_q4_the_first_page_says_who_lags_and_why_before_any_table(
     assert "Traceback" not in text
 
 
+@pytest.mark.parametrize(("language", "words"), [("en", "seconds ago"), ("sv", "sekunder sedan")])
+def test_q9_a_picture_that_is_old_says_from_when_it_is(
+    client: TestClient[Litestar], monkeypatch: pytest.MonkeyPatch, language: str, words: str
+) -> None:
+    assert words not in page(client, "/sales/live", language)
+    monkeypatch.setattr(web_sales, "OLD_S", 0)
+    text = page(client, "/sales/live", language)
+    assert words in text
+    assert text.index(words) < text.index("<table")
+
+
 def test_q4_a_page_is_written_down_before_it_is_shown(client: TestClient[Litestar], place: Place) -> None:
     """O1: also what a program reads."""
     page(client, "/sales/stores/S07?till=S07-K1")

@@ -14,10 +14,11 @@ SELECT store_id, stream_id, till, epoch, branch, head_seq, (extract(epoch FROM h
 FROM stream WHERE store_id = ANY(%(stores)s) AND head_seq > 0 AND till NOT IN (store_id || '-node', store_id || '-keeper')
 ORDER BY store_id, till, epoch, branch <> '', base_seq, branch
 
--- name: last_chunk
-SELECT data FROM chunk
-WHERE store_id = %(store)s AND stream_id = %(stream)s
-ORDER BY first_seq DESC LIMIT 1
+-- name: last_chunks
+SELECT s.stream_id, c.data FROM unnest(%(stores)s::text[], %(streams)s::bigint[]) AS s (store_id, stream_id)
+CROSS JOIN LATERAL (
+    SELECT data FROM chunk WHERE store_id = s.store_id AND stream_id = s.stream_id ORDER BY first_seq DESC LIMIT 1
+) AS c
 
 -- name: hours
 -- A day by store and local hour; provisional sales are in the sums and once more by themselves.
