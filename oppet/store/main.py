@@ -15,23 +15,25 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import Parameter
 
+from oppet.base.clock import parse_utc
 from oppet.base.errors import RefusedError, SettingsError
 from oppet.base.words import N_
 from oppet.drivers import files, serving, zeroconf_lan
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.keeper_http import KeeperApp
 from oppet.drivers.keys import load_key
+from oppet.drivers.metrics import CONTENT_TYPE, Measure, exposition
 from oppet.drivers.pins import ArgonPins
 from oppet.drivers.post import Post
 from oppet.drivers.tls import load_or_make
 from oppet.sale.staff import StaffList, read_staff
 from oppet.store.enrolment import NODE_KEY, POST, TLS, enrolled_in
-from oppet.store.node import Node
+from oppet.store.node import Health, Node
 from oppet.store.settings import LARGEST, Settings, read_settings
 from oppet.store.web import create_app
 from oppet.sync.messages import KeeperInfo
 
-__all__ = ["Opened", "find", "keep", "open_node", "run"]
+__all__ = ["Machines", "Opened", "find", "keep", "measures", "open_node", "run"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -121,11 +123,14 @@ class Opened:
         members = read_staff(files.read(staff, LARGEST), str(staff)) if staff is not None else []
         secure = settings.page_host not in LOOPBACK and certificate is not None
         pages = create_app(node, post, StaffList(members, ArgonPins()), hosts, secure=secure)
-        return serving.Service(_Health(pages, node), listener, certificate if secure else None)
+        return serving.Service(Machines(pages, node), listener, certificate if secure else None)
 
 
-class _Health:
-    """The pages, and beside them `/health` for machines: every queue, hop and age (R20). Numbers only, no amounts."""
+class Machines:
+    """The pages, and beside them `/health` and `/metrics` for machines: every queue, hop and age (R20). No amounts.
+
+    `/metrics` answers this machine alone: there is no signing in for a scraper.
+    """
 
     def __init__(self, pages: Any, node: Node) -> None:
         self._pages, self._node = pages, node
@@ -133,14 +138,53 @@ class _Health:
     async def __call__(
         self, scope: MutableMapping[str, Any], receive: Any, send: Callable[[MutableMapping[str, Any]], Awaitable[None]]
     ) -> None:
-        if scope["type"] != "http" or scope["path"] != "/health" or scope["method"] != "GET":
+        path = scope["path"] if scope["type"] == "http" and scope["method"] == "GET" else ""
+        here = (scope.get("client") or ("",))[0] in LOOPBACK
+        if path != "/health" and not (path == "/metrics" and here):
             await self._pages(scope, receive, send)
             return
         health = self._node.health()
-        body = msgspec.json.encode(health)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 200 if health.well else 503, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        if path == "/metrics":
+            await _send(send, 200, CONTENT_TYPE, exposition(measures(health)))
+        else:
+            await _send(send, 200 if health.well else 503, "application/json", msgspec.json.encode(health))
+
+
+async def _send(
+    send: Callable[[MutableMapping[str, Any]], Awaitable[None]], status: int, kind: str, body: bytes
+) -> None:
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def measures(health: Health) -> list[Measure]:
+    """Everything `/health` says in numbers, for a scraper: by till and reason, no amounts and no person."""
+    now, tills = parse_utc(health.time), health.tills
+    names = [({"till": one.till, "epoch": str(one.epoch), "branch": one.branch[:12]}, one) for one in tills]
+    silent = [(name, (now - parse_utc(one.heard)) / 1000 if one.heard else -1) for name, one in names]
+    up = {(one.till, one.epoch, one.branch): one for one in health.queues}
+    queues = [
+        ({"till": till, "epoch": str(epoch), "branch": branch[:12]}, queue.waiting)
+        for (till, epoch, branch), queue in sorted(up.items())
+    ]
+    return [
+        Measure("oppet_node_well", "Whether the node's own journal can be written.", [({}, int(health.well))]),
+        Measure("oppet_node_replaced", "Whether HQ certified another node for this store.", [({}, int(health.replaced))]),
+        Measure("oppet_node_disk_free_bytes", "What the disk has left.", [({}, health.free_bytes)]),
+        Measure("oppet_node_alarms", "Alarms that the node shows, a few hundred at most.", [({}, health.alarms)]),
+        Measure("oppet_node_damaged", "Kept journals that were set aside as damaged.", [({}, len(health.damaged))]),
+        Measure("oppet_till_kept_entries", "The last entry of a till's journal that is here.", [(n, o.head) for n, o in names]),
+        Measure("oppet_till_missing_entries", "What a till said it has and is not here.", [(n, o.behind) for n, o in names]),
+        Measure("oppet_till_silent_seconds", "Since a till was last heard; -1 for never since the start.", silent),
+        Measure("oppet_till_provisional", "Whether nobody countersigned the till yet.", [(n, int(o.provisional)) for n, o in names]),
+        Measure("oppet_till_revoked", "Whether the till's epoch is revoked.", [(n, int(bool(o.revoked))) for n, o in names]),
+        Measure("oppet_hq_waiting_entries", "What HQ has not got yet, by journal.", queues),
+        Measure(
+            "oppet_keeper_total", "What the keeper's port did since the node started.",
+            [({"what": what}, count) for what, count in sorted(health.requests.items())],
+        ),
+    ]  # fmt: skip
 
 
 def open_node(path: Path) -> Opened:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import re
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from litestar.testing import TestClient
 
 from oppet.journal.entry import body_of
 from oppet.journal.kinds import ActAsked, ActDone, Body, EpochOpened, FloatSet, SaleOpened, SaleParked, TillStarted
+from oppet.store.main import Machines
 from oppet.store.node import Node
 from oppet.store.web import create_app
 from tests.store.backroom import HOST, a_staff_list
@@ -77,3 +81,30 @@ def test_k10_inviting_and_revoking_on_the_page_are_the_nodes_own_acts(node: Node
     assert [body.act for body in bodies if isinstance(body, ActAsked)] == ["invite till", "invite till", "revoke till"]
     done = [body.act for body in bodies if isinstance(body, ActDone) and body.who == 301]
     assert done[-2:] == ["till invited", "till revoked"]
+
+
+def asked(node: Node, path: str, client: str) -> tuple[int, str]:
+    """What the page port answers to a machine at this address; 404 where it is left to the pages."""
+    said: list[MutableMapping[str, Any]] = []
+
+    async def pages(_scope: object, _receive: object, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        said.append(message)
+
+    scope = {"type": "http", "path": path, "method": "GET", "client": (client, 50_000)}
+    asyncio.run(Machines(pages, node)(scope, None, send))
+    return said[0]["status"], b"".join(one.get("body", b"") for one in said).decode()
+
+
+def test_r20_measures_are_for_a_scraper_on_this_machine_and_name_nobody(node: Node) -> None:
+    status, text = asked(node, "/metrics", "127.0.0.1")
+    assert status == 200
+    assert 'oppet_till_kept_entries{branch="",epoch="1",till="S01-K1"} 9.0' in text
+    assert 'oppet_till_missing_entries{branch="",epoch="1",till="S01-K1"} 0.0' in text
+    assert "oppet_node_well 1.0" in text
+    assert 'oppet_keeper_total{what="entries"} 9.0' in text
+    assert set(re.findall(r'(\w+)="', text)) == {"till", "epoch", "branch", "what"}
+    assert asked(node, "/metrics", "192.0.2.7") == (404, "")
+    assert asked(node, "/health", "192.0.2.7")[0] == 200
