@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from oppet.base.clock import local, parse_utc
 from oppet.drivers.journal_sqlite import statements
 from oppet.drivers.pg import Pool
 from oppet.drivers.shelf_pg import chunk_entries
@@ -38,7 +39,8 @@ HOURS = 24
 MOST_KINDS = 16_384
 CHUNKS = 100  # read at a time, for their last entries
 EXPORT_ROWS = 2_000  # read at a time
-PAIR = Struct(">hq")  # a local hour, öre
+PAIR = Struct(">qq")  # when an hour began, in µs since 2000 as PostgreSQL counts; öre
+SINCE_MS = parse_utc("2000-01-01T00:00:00.000Z")
 Days = dict[int, MutableSequence[float]]  # ordinal of a local day → öre by local hour
 _sql = statements("hq_sales")
 
@@ -202,11 +204,15 @@ class HqSales:
 
     def _past(self, word: str, first: int, last: int, **names: Any) -> dict[str, Days]:
         found: dict[str, Days] = {}
+        local_hours: dict[int, int] = {}
         values = names | {"first": date.fromordinal(first), "last": date.fromordinal(last)}
         with self._pool.transaction() as asked, asked.connection.cursor(binary=True) as cursor:
             for name, day, packed in cursor.execute(_sql[word], values):
                 row = array("d", bytes(8 * HOURS))
-                for hour, ore in PAIR.iter_unpack(packed):
+                for began, ore in PAIR.iter_unpack(packed):
+                    hour = local_hours.get(began)
+                    if hour is None:
+                        hour = local_hours[began] = local(SINCE_MS + began // 1_000).hour
                     row[hour] += ore
                 found.setdefault(name, {})[day.toordinal()] = row
         return found

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 import psycopg
@@ -17,6 +18,7 @@ from litestar.testing import TestClient
 
 from oppet.base.signing import Signer
 from oppet.drivers.hq_read import HqRead
+from oppet.drivers.hq_sales import HqSales
 from oppet.figures.estimate import Guess
 from oppet.figures.proof import prove
 from oppet.figures.sales import Hour
@@ -100,6 +102,22 @@ def test_q2_what_is_known_is_what_the_database_holds(client: TestClient[Litestar
     assert whole["chain"]["missing"] == {"likely_ore": 0, "low_ore": 0, "high_ore": 0, "days": 0}
     last_week = sum(hour["last_week_ore"] for hour in said["hours"])
     assert last_week == whole["chain"]["known_ore"]
+
+
+def test_q2_what_was_sold_before_is_read_as_the_database_holds_it(place: Place, chain: DemoChain) -> None:
+    """By store, by part of a store, by day and local hour."""
+    assert chain.seller.entries
+    reader, last = HqSales(place.pool), date.fromisoformat(LAST_WEEK).toordinal()
+    stores = reader.stores_past(["S09", "S10"], last - 20, last)
+    assert set(stores) == {"S09", "S10"}
+    assert sorted(stores["S09"]) == list(range(last - 20, last + 1))
+    tills = ["S09-K1", "S09-K3"]
+    parts = reader.parts_past([("S09", till, "some") for till in tills], last, last)
+    hour = "extract(hour FROM hour AT TIME ZONE 'Europe/Stockholm') = 17"
+    sums = "SELECT sum(gross_ore)::bigint FROM hour_sale JOIN stream USING (store_id, stream_id) WHERE store_id = 'S09' AND day = %s"
+    assert stores["S09"][last][17] == one(place, f"{sums} AND {hour}", LAST_WEEK)
+    assert parts["some"][last][17] == one(place, f"{sums} AND {hour} AND till = ANY(%s)", LAST_WEEK, tills)
+    assert sum(parts["some"][last]) < sum(stores["S09"][last]) == one(place, sums, LAST_WEEK)
 
 
 def test_q1_what_is_missing_is_an_interval_that_the_hidden_sales_lie_in(client: TestClient[Litestar]) -> None:

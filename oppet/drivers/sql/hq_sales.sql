@@ -30,24 +30,18 @@ WHERE h.store_id = ANY(%(stores)s) AND h.day = %(day)s
 GROUP BY 1, 2
 
 -- name: stores_past
--- A stretch of days by store and hour, each day as one value: pairs of a local hour (2 bytes) and öre (8), so that a hundred
--- thousand days are read in a second or two.
-SELECT store_id, day, string_agg(int2send(extract(hour FROM hour AT TIME ZONE 'Europe/Stockholm')::int2) || int8send(ore), ''::bytea)
-FROM (
-    SELECT store_id, day, hour, sum(gross_ore)::bigint AS ore FROM hour_sale
-    WHERE store_id = ANY(%(stores)s) AND day BETWEEN %(first)s AND %(last)s GROUP BY 1, 2, 3
-) AS h GROUP BY 1, 2
+-- A stretch of days by store, each day as one value: for each row when its hour began and its öre, 8 bytes each as they
+-- travel. Sorting and adding up by the hour here takes twice as long as packing them.
+SELECT store_id, day, string_agg(timestamptz_send(hour) || int8send(gross_ore), ''::bytea)
+FROM hour_sale WHERE store_id = ANY(%(stores)s) AND day BETWEEN %(first)s AND %(last)s GROUP BY 1, 2
 
 -- name: parts_past
 -- The same for some tills of stores, those of one part taken as one.
-SELECT part, day, string_agg(int2send(extract(hour FROM hour AT TIME ZONE 'Europe/Stockholm')::int2) || int8send(ore), ''::bytea)
-FROM (
-    SELECT p.part, h.day, h.hour, sum(h.gross_ore)::bigint AS ore
-    FROM unnest(%(stores)s::text[], %(tills)s::text[], %(parts)s::text[]) AS p (store_id, till, part)
-    JOIN stream s ON s.store_id = p.store_id AND s.till = p.till
-    JOIN hour_sale h ON h.store_id = s.store_id AND h.stream_id = s.stream_id
-    WHERE h.store_id = ANY(%(stores)s) AND h.day BETWEEN %(first)s AND %(last)s GROUP BY 1, 2, 3
-) AS h GROUP BY 1, 2
+SELECT p.part, h.day, string_agg(timestamptz_send(h.hour) || int8send(h.gross_ore), ''::bytea)
+FROM unnest(%(stores)s::text[], %(tills)s::text[], %(parts)s::text[]) AS p (store_id, till, part)
+JOIN stream s ON s.store_id = p.store_id AND s.till = p.till
+JOIN hour_sale h ON h.store_id = s.store_id AND h.stream_id = s.stream_id
+WHERE h.store_id = ANY(%(stores)s) AND h.day BETWEEN %(first)s AND %(last)s GROUP BY 1, 2
 
 -- name: groups
 -- A day by article group, VAT rate and local hour.
