@@ -333,10 +333,12 @@ class JournalFile:
 
     def close(self) -> None:
         """Let go of the file and its lock; twice does no harm."""
-        self._close_db()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        try:
+            self._close_db()
+        finally:
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
 
     def __enter__(self) -> Self:
         return self

@@ -111,7 +111,11 @@ class FileShelf:
         self._as_of_file = self.folder / "as_of.json"
         self._dated = False  # something was heard that is not in that file
         self.damaged: list[str] = []  # files set aside in this run
-        self._scan()
+        try:
+            self._scan()
+        except BaseException:
+            self.close()  # whoever tries again in this process finds no file locked by us
+            raise
 
     # --- a keeper's side ------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Disks under a virtual clock: what a program was told is durable, what truly is, and a power cut at any write.
 
-A commit is whole or not there, as SQLite's is (tearing inside a commit is `faulty_disk.py`'s, under the real file). A
+A commit is whole or not there, as SQLite's is (what tears inside one is in the runs on real files: `file_disks.py`). A
 disk that lies calls a commit durable and keeps it in a cache: the next power cut takes it. Nothing here ever removes an
 entry by itself; only a fault does. Gives the till its journal and the keeper its shelf, so both run unchanged.
 """
@@ -10,28 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from oppet.base.clock import Clock
 from oppet.base.signing import Signer
+from oppet.drivers.faulty_disk import PowerCutError
 from oppet.journal.entry import NOTHING, Entry, Head, parse, seal, signed_bytes
 from oppet.journal.errors import DiskFailedError, DiskFullError, JournalBrokenError
 from oppet.journal.kinds import Body, CopyMade, Receipt
 from oppet.sync.certificates import Standing
-from oppet.sync.keeper import Believed, Branch
+from oppet.sync.keeper import Alarm, Believed, Branch, Known, Shelf
 from oppet.sync.messages import AsOf, Paper
-from oppet.sync.sender import as_of
+from oppet.sync.sender import Source, as_of
 
-__all__ = ["Disk", "Kept", "KeptSource", "Log", "OwnSource", "PowerCutError", "SimJournal", "SimShelf", "Stored"]
+__all__ = ["Disk", "Kept", "KeptSource", "Log", "OwnSource", "SimJournal", "SimShelf", "Stored"]
 
 StreamKey = tuple[str, int]
 Stored = Callable[["Disk", "Log", int, Sequence[bytes], Sequence[str]], None]  # disk, log, first number, bytes, digests
 PLENTY = 10**12
-
-
-class PowerCutError(BaseException):
-    """This machine has no power from here on. Nothing of ours catches it, as nothing catches a power cut."""
-
-    def __init__(self, machine: str) -> None:
-        super().__init__(machine)
-        self.machine = machine
 
 
 class Log:
@@ -101,6 +95,8 @@ class Kept:
 class Disk:
     """One machine's disk. `cut` arms a power cut some writes from now; `fails`, `full` and `lying` are its other moods."""
 
+    on_files = False
+
     def __init__(self, name: str, stored: Stored) -> None:
         self.name = name
         self.journals: dict[StreamKey, Log] = {}
@@ -123,9 +119,14 @@ class Disk:
         """Cut the power at the commit so many from now: before a byte of it is there, or right after all of it is."""
         self._cut_in, self._cut_after = commits, after
 
+    def fail(self, times: int, *, after: bool) -> None:
+        """Let the coming commits fail; with `after` their bytes are there all the same."""
+        self.fails.extend([after] * times)
+
     def calm(self) -> None:
-        """No power cut is coming any more."""
+        """No power cut is coming any more, and no commit fails."""
         self._cut_in = None
+        self.fails.clear()
 
     def power_cut(self) -> int:
         """What a power cut leaves: gives how many entries only the cache held."""
@@ -140,14 +141,39 @@ class Disk:
         self._cut_in = None
         return lost
 
-    def image(self) -> Disk:
-        """A copy as it is now: a backup, or a disk that was cloned."""
-        other = Disk(self.name, self._stored)
+    def image(self, name: str = "") -> Disk:
+        """A copy as it is now: a backup, or a disk that was cloned into another machine."""
+        other = Disk(name or self.name, self._stored)
         other.journals = {key: log.copy() for key, log in self.journals.items()}
         other.shelf = {key: kept.copy() for key, kept in self.shelf.items()}
         other.papers = list(self.papers)
         other.post = self.post.copy()
         return other
+
+    def close(self) -> None:
+        """The machine is gone for good."""
+
+    # --- what programs open on it
+
+    def journal(self, till: str, epoch: int, signer: Signer) -> SimJournal:  # noqa: ARG002 - a real file's wants one
+        """A till's own journal. May raise a disk's UnavailableError."""
+        return SimJournal(self, till, epoch)
+
+    def own_source(self, till: str, epoch: int, signer: Signer, now: Callable[[], int]) -> Source:
+        """One of this machine's own journals, as its senders read it."""
+        return OwnSource(self, till, epoch, signer, now)
+
+    def keeper_shelf(self, known: Known, clock: Clock, alarm: Alarm) -> Shelf:  # noqa: ARG002
+        """A keeper's shelf, as after a start. May raise a disk's UnavailableError."""
+        return SimShelf(self)
+
+    def kept_source(self, till: str, epoch: int, branch: str) -> Source:
+        """One kept history, as a keeper sends it on."""
+        return KeptSource(self.shelf[till, epoch], till, epoch, branch)
+
+    def same(self) -> list[str]:
+        """What reads otherwise than it was written."""
+        return []
 
     # --- writing
 

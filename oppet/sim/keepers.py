@@ -1,28 +1,34 @@
-"""A keeper in the simulated chain: the store node, a neighbour till's, or head office; and how it sends on what it keeps.
+"""A keeper in the simulated chain: the store node, a neighbour till's, or head office; how it sends on and how it rules.
 
 The keeper, its directory and its senders are the real ones; the disk, the cable and the machine are the world's. A
-keeper that boots knows what its disk knows: certificates are kept beside the journals.
+keeper that boots knows what its disk knows: certificates are kept beside the journals. A node's rulings are
+`store/lanes.py`'s, over what its shelf keeps and what its own journal says it granted; the till's side is
+`drivers/neighbours.py`'s with the wire exchanged (`tills.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 
+from oppet.base.clock import Clock
 from oppet.base.errors import OppetError, RefusedError, UnavailableError, UntrustedError
 from oppet.base.signing import Signer
+from oppet.drivers.post import Post
+from oppet.drivers.shelf_files import FileShelf, Listed
 from oppet.goods.catalogue import Catalogue
-from oppet.journal.entry import Head
-from oppet.journal.kinds import Elsewhere, Receipt
+from oppet.journal.entry import Entry, Head, parse, seal
+from oppet.journal.kinds import Body, Elsewhere, Receipt
 from oppet.register.ports import Neighbours
-from oppet.sim.disks import Disk, KeptSource, SimShelf
+from oppet.sim.disks import Disk, KeptSource
+from oppet.sim.file_disks import FileDisk
 from oppet.sim.laws import Laws
 from oppet.sim.network import Network
-from oppet.sim.rulings import a_desk
+from oppet.store.lanes import LaneDesk
 from oppet.sync.certificates import Directory
 from oppet.sync.keeper import Keeper
 from oppet.sync.lanes import Signed
@@ -62,6 +68,7 @@ class Chain(Protocol):
     def thief(self) -> Meddler: ...
     @property
     def papers(self) -> dict[tuple[str, int, int], Receipt]: ...
+    def new_disk(self, name: str) -> Disk: ...
     def key(self, words: str) -> Signer: ...
     def till_key(self, till: str, epoch: int) -> Signer: ...
     def count(self, fault: str) -> None: ...
@@ -89,7 +96,7 @@ class Machine:
     def __init__(self, world: Chain, name: str, store: str) -> None:
         self.world = world
         self.name, self.store = name, store
-        self.disk = Disk(name, world.laws.stored)
+        self.disk = world.new_disk(name)
         self.up = False
         self.up_at = 0
         self.skew = 0
@@ -106,7 +113,11 @@ class Machine:
     def boot(self) -> None:
         self.up, self.booted = True, self.world.now
         if self.role is not None:
-            self.role.boot()
+            try:
+                self.role.boot()
+            except UnavailableError:  # its disk: somebody tries again in a moment
+                self.down(5_000)
+                raise
 
     def down(self, after_ms: int) -> None:
         """The power goes; it comes back so much later."""
@@ -132,12 +143,14 @@ class KeeperRole:
         for paper in machine.disk.papers:
             self.directory.add(paper)
         self.keeper = Keeper(
-            self.name, self.signer, SimShelf(machine.disk), self.directory.standing, machine, self._alarm
-        )
+            self.name, self.signer, machine.disk.keeper_shelf(self.directory.standing, machine, self._alarm),
+            self.directory.standing, machine, self._alarm,
+        )  # fmt: skip
         self.relays: dict[tuple[str, int, str], Sender] = {}
         self.desk = None
         if self.place == "store":
-            self.desk = a_desk(machine.disk, machine.store, self.signer, self.directory.standing, machine)
+            shelf, post = cast(FileShelf, _shelf(machine.disk)), cast(Post, _Post(machine.disk, machine))
+            self.desk = LaneDesk(shelf, post, self.signer, self.directory.standing, machine.store, machine)
 
     def lane(self, signed: Signed) -> Signed:
         """What `POST /lane/1/ask` does."""
@@ -195,7 +208,7 @@ class KeeperRole:
                 key = (till, epoch, branch)
                 if key not in self.relays:
                     self.relays[key] = Sender(
-                        KeptSource(kept, till, epoch, branch), world.hq.name, world.hq_node.public
+                        self.machine.disk.kept_source(till, epoch, branch), world.hq.name, world.hq_node.public
                     )
                 post(world, self.machine, self.relays[key], world.hq, self.directory.papers_of(till, epoch), most)
 
@@ -261,3 +274,61 @@ def _judge(world: Chain, sender: Sender, before: Head | None) -> None:
 def _expected(world: Chain, source: Source, error: UntrustedError) -> bool:
     """A keeper that came back from an old backup may not know a store's newest certificate yet."""
     return type(error).__name__ == "BadCertificateError" and (source.till, source.epoch) in world.odd_papers
+
+
+# --- what a store's node rules on
+
+
+def _shelf(disk: Disk) -> FileShelf | _Shelf:
+    return disk.files if isinstance(disk, FileDisk) else _Shelf(disk)
+
+
+class _Shelf:
+    """What the desk reads of a shelf."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def streams(self) -> list[Listed]:
+        return [
+            Listed(*key, name, log.base, log.head, "", None, 0)
+            for key, kept in sorted(self._disk.shelf.items())
+            for name, log in sorted(kept.branches.items())
+            if log.entries
+        ]
+
+    def source(self, till: str, epoch: int, branch: str = "") -> KeptSource:
+        return KeptSource(self._disk.shelf[till, epoch], till, epoch, branch)
+
+    def read(self, till: str, epoch: int, branch: str, first: int, last: int) -> Iterator[Entry]:
+        return map(parse, self.source(till, epoch, branch).pieces(first, last - first + 1, 1 << 30))
+
+    def branches(self, till: str, epoch: int) -> list[str]:
+        kept = self._disk.shelf.get((till, epoch))
+        return sorted(kept.branches) if kept is not None else []
+
+    def load_view(self, *_: object) -> None:
+        return None
+
+    def save_view(self, *_: object) -> None:
+        """Folds are made again at every start."""
+
+
+class _Post:
+    """The node's own journal, as far as rulings are in it."""
+
+    def __init__(self, disk: Disk, clock: Clock) -> None:
+        self._disk, self._clock = disk, clock
+        self.journal = self
+
+    @property
+    def head(self) -> Head:
+        return self._disk.post.head
+
+    def read(self, first: int) -> Iterator[Entry]:
+        return map(parse, self._disk.post.entries[first - 1 :])
+
+    def write(self, body: Body) -> None:
+        log = self._disk.post
+        data, head = seal(log.head, self._disk.name, 1, self._clock.now(), body)
+        self._disk.commit([(log, [data], [head.digest], None)])

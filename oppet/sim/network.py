@@ -13,7 +13,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Protocol, TypeVar
 
-from oppet.sim.disks import PowerCutError
+from oppet.drivers.faulty_disk import PowerCutError
 from oppet.sync.errors import KeeperAwayError
 
 __all__ = ["BUDGET_MS", "FATES", "Endpoint", "Network"]

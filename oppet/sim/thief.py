@@ -14,9 +14,9 @@ import zstandard
 from oppet.base.clock import utc_text
 from oppet.base.errors import OppetError
 from oppet.base.signing import Signer
+from oppet.drivers.faulty_disk import PowerCutError
 from oppet.journal.entry import NOTHING, Head, seal, signed_bytes
 from oppet.journal.kinds import DrawerOpened
-from oppet.sim.disks import PowerCutError
 from oppet.sim.keepers import Chain, Machine
 from oppet.sync.certificates import Revocation, StoreCertificate, TillCertificate, make_paper
 from oppet.sync.messages import (

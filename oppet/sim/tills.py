@@ -22,7 +22,7 @@ from oppet.register.ports import Alone, Ports
 from oppet.register.till import Till
 from oppet.sale.lines import Came
 from oppet.sim.devices import SimPrinter, SimUnit
-from oppet.sim.disks import OwnSource, SimJournal
+from oppet.sim.disks import SimJournal
 from oppet.sim.keepers import Chain, KeeperRole, Machine, post
 from oppet.sim.network import BUDGET_MS
 from oppet.sync.certificates import TillCertificate, make_paper
@@ -67,8 +67,8 @@ class TillMachine(Machine):
         else:
             self.epoch = max(epochs)
         for _ in range(3):
-            register = self._assemble()
             try:
+                register = self._assemble()
                 register.start(self._opening())
             except (OldImageError, ForkedError, EpochRevokedError) as why:
                 self.world.cover("boot", type(why).__name__)
@@ -92,7 +92,7 @@ class TillMachine(Machine):
 
     def _assemble(self) -> Till:
         signer = self.world.till_key(self.till, self.epoch)
-        self.journal = SimJournal(self.disk, self.till, self.epoch)
+        self.journal = self.disk.journal(self.till, self.epoch, signer)
         self.refusal = None
         ports = Ports(
             self.journal, signer, self, self.units, [self.printer], self.world.catalogue, self.installation,
@@ -164,7 +164,7 @@ class TillMachine(Machine):
         found = self.senders.get((target.name, epoch))
         if found is None:
             signer = self.world.till_key(self.till, epoch)
-            source = OwnSource(self.disk, self.till, epoch, signer, self.now)
+            source = self.disk.own_source(self.till, epoch, signer, self.now)
             assert target.role is not None
             found = self.senders[target.name, epoch] = Sender(source, target.name, target.role.signer.public)
         return found
@@ -174,7 +174,10 @@ class TillMachine(Machine):
         assert self.role is not None
         came: list[Paper] = []
         papers = self.role.directory.papers_of(self.till, epoch)
-        answered = post(self.world, self, self.sender(target, epoch), target, papers, most, papers_came=came)
+        try:
+            answered = post(self.world, self, self.sender(target, epoch), target, papers, most, papers_came=came)
+        except UnavailableError:  # our own disk: there is nothing to be read now
+            answered = False
         if came:
             self.role.introduce(came)
         if epoch == self.epoch:
@@ -191,6 +194,8 @@ class TillMachine(Machine):
     def pump(self) -> None:
         """What the background does: everything to everybody."""
         world = self.world
+        if self.disk.on_files and self.register is not None and self.journal is not None and self.journal.broken:
+            self.register.desk.ready()  # as the till's page does: what a failed disk left is read again
         for target in world.keepers_of(self):
             self.bring(target, self.epoch, 2)
         if world.now - self._past_at >= PAST_MS or world.settling:

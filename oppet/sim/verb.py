@@ -45,6 +45,7 @@ class Sum:
         self.laws: Counter[str] = Counter()
         self.covered: set[tuple[str, str]] = set()
         self.runs = self.sales = self.entries = self.lost = self.till_ms = 0
+        self.file_runs = self.file_faults = self.file_till_ms = 0  # of them, on real files
         self.broken: list[Result] = []
 
     def add(self, result: Result) -> None:
@@ -56,6 +57,10 @@ class Sum:
         self.entries += result.entries
         self.lost += result.lost
         self.till_ms += result.till_ms
+        if result.real_files:
+            self.file_runs += 1
+            self.file_faults += sum(result.faults.values())
+            self.file_till_ms += result.till_ms
         if result.broken:
             self.broken.append(result)
 
@@ -73,6 +78,9 @@ class Sum:
         return {
             "runs": self.runs,
             "till_hours": round(self.till_ms / 3_600_000, 2),
+            "runs_on_real_files": self.file_runs,
+            "till_hours_on_real_files": round(self.file_till_ms / 3_600_000, 2),
+            "faults_on_real_files": self.file_faults,
             "sales": self.sales,
             "entries": self.entries,
             "faults": self.faults.total(),
@@ -90,18 +98,23 @@ class Sum:
         }
 
 
-def one(seed: int, size: Size) -> Result:
+def one(seed: int, size: Size, real_files: int = 0) -> Result:
     """One seed; a function of its own so that a process can be given it."""
-    return run(make(seed, size))
+    return run(make(seed, sized(seed, size, real_files)))
 
 
-def chains(first: int, size: Size, runs: int, faults: int, processes: int) -> Iterator[Result]:
+def sized(seed: int, size: Size, real_files: int) -> Size:
+    """The chain of a seed: every so-manieth is on real files, none if 0."""
+    return msgspec.structs.replace(size, real_files=bool(real_files) and seed % real_files == 0)
+
+
+def chains(first: int, size: Size, runs: int, faults: int, processes: int, real_files: int = 0) -> Iterator[Result]:
     """Run seeds from `first` on: `runs` of them, or as many as it takes for so many faults. Stops at the first failure."""
     seeds = iter(range(first, first + runs)) if not faults else count(first)
     injected = 0
     if processes == 1:
         for seed in seeds:
-            result = one(seed, size)
+            result = one(seed, size, real_files)
             injected += sum(result.faults.values())
             yield result
             if result.broken or (faults and injected >= faults):
@@ -111,7 +124,7 @@ def chains(first: int, size: Size, runs: int, faults: int, processes: int) -> It
         waiting: set[Future[Result]] = set()
         while True:
             for seed in islice(seeds, 2 * processes - len(waiting)):
-                waiting.add(pool.submit(one, seed, size))
+                waiting.add(pool.submit(one, seed, size, real_files))
             if not waiting:
                 return
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -132,6 +145,7 @@ def sim(
     tills: int = 2,
     faults: int = 0,
     processes: int = 0,
+    real_files: int = 0,
     steps: bool = False,
     replay: Path | None = None,
     keep: Path = Path("var/sim"),
@@ -153,6 +167,8 @@ def sim(
         Go on with further seeds until so many faults were injected; 0 stops after the seconds.
     processes
         Runs side by side; 0 takes every processor.
+    real_files
+        Every so-manieth seed runs with journals and shelves in SQLite files on a faulty disk; 1: all, 0: none.
     steps
         Print the schedule instead of running it.
     replay
@@ -164,7 +180,7 @@ def sim(
     """
     size = Size(max(stores, 1), max(tills, 1), max(1, min(seconds, LONGEST_S)))
     if steps:
-        for step in make(seed, size).steps:
+        for step in make(seed, size).steps:  # the same on files or not
             print(f"{step.at / 1000:9.1f} s  {step.who:10} {step.what} {step.arg} {step.more}")
         return 0
     total = Sum()
@@ -177,7 +193,7 @@ def sim(
         runs = max(1, -(-seconds // LONGEST_S))
         with console.status("") as status:
             for result in chains(
-                seed, size, runs, faults, processes or min(os.cpu_count() or 1, runs if not faults else 64)
+                seed, size, runs, faults, processes or min(os.cpu_count() or 1, runs if not faults else 64), real_files
             ):
                 total.add(result)
                 status.update(
@@ -189,7 +205,7 @@ def sim(
     }
     kept = ""
     if total.broken and replay is None:
-        kept = str(_keep(total.broken[0], size, keep, console))
+        kept = str(_keep(total.broken[0], sized(total.broken[0].seed, size, real_files), keep, console))
         told["schedule"] = kept
     if as_json:
         print(json.dumps(told, ensure_ascii=False))

@@ -16,6 +16,7 @@ import pytest
 
 from oppet.base.errors import UnavailableError, UntrustedError
 from oppet.drivers import journal_sqlite
+from oppet.drivers.faulty_disk import FaultyDisk, PowerCutError
 from oppet.drivers.journal_file import JournalFile
 from oppet.drivers.journal_reader import verify_file
 from oppet.journal.entry import Head, seal
@@ -28,7 +29,6 @@ from oppet.journal.errors import (
     NotAJournalError,
 )
 from oppet.journal.kinds import Body
-from tests.drivers.faulty_disk import FaultyDisk, PowerCutError
 from tests.journal.chains import NOON, SIGNER, opened, scanned, started
 
 SHORT = 150

@@ -8,13 +8,13 @@ import pytest
 
 from oppet.base.errors import UnavailableError
 from oppet.base.signing import Signer
+from oppet.drivers.faulty_disk import FaultyDisk
 from oppet.drivers.journal_reader import JournalReader
 from oppet.drivers.shelf_files import FileShelf
 from oppet.journal.entry import Head
 from oppet.sync.certificates import Directory, StoreCertificate, TillCertificate, make_paper
 from oppet.sync.keeper import Keeper
 from oppet.sync.sender import Sender
-from tests.drivers.faulty_disk import FaultyDisk
 from tests.sync.chain import HQ, MANAGER, NODE, WHEN, Bench, FakeClock, History, a_directory
 
 

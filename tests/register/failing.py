@@ -1,6 +1,6 @@
 """A till whose power or disk fails at a chosen write: before a byte is on the disk, or right after all of them are.
 
-Leaves torn writes inside the file to `tests/drivers/faulty_disk.py`; here a write is whole or nothing, so that every
+Leaves torn writes inside the file to `oppet/drivers/faulty_disk.py`; here a write is whole or nothing, so that every
 place between two writes can be tried, one by one.
 """
 

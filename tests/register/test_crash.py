@@ -18,12 +18,12 @@ from random import Random
 import pytest
 
 from oppet.base.errors import OppetError, UnavailableError
+from oppet.drivers.faulty_disk import FaultyDisk, PowerCutError
 from oppet.drivers.journal_reader import verify_file
 from oppet.fiscal.series import believe_series
 from oppet.journal.kinds import CodeUnknown, CopyMade, Receipt, ReceiptPrinted
 from oppet.register.till import Till
 from oppet.sale.rights import Staff
-from tests.drivers.faulty_disk import FaultyDisk, PowerCutError
 from tests.register.world import BEER, BREAD, COLA, CRISPS, MILK, World
 
 # A machine without power complains once more when Python clears it away: nobody is there to hear it.

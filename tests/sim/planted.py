@@ -35,6 +35,7 @@ class Bug:
     tills: int = 2
     seconds: int = 3_600
     calm: bool = False  # deeds alone find it soonest
+    real_files: bool = False  # only SQLite on a faulty disk shows it
     quick: bool = True  # found in a second or two at `seed`: looked for with every test
 
 
@@ -46,6 +47,13 @@ BUGS: dict[str, Bug] = {
         KEEPER,
         (("with self._shelf.stream(standing) as stream:", "with suppress(Exception), self._shelf.stream(standing) as stream:"),),
         "1",
+    ),
+    "a commit is not synced": Bug(
+        "oppet.drivers.journal_sqlite",
+        (('connection.pragma("synchronous", "full")', 'connection.pragma("synchronous", "normal")'),),
+        "1",
+        seconds=1_200,
+        real_files=True,
     ),
     "a gap is kept": Bug(
         KEEPER,
@@ -203,12 +211,12 @@ class _Mutated(importlib.machinery.SourceFileLoader):
         return compile(text, self.path, "exec")
 
 
-def look(first: int, count: int, seconds: int, tills: int, *, calm: bool) -> dict[str, object]:
+def look(first: int, count: int, seconds: int, tills: int, *, calm: bool, real_files: bool) -> dict[str, object]:
     """Run seeds until a law breaks."""
     schedule, world = import_module("oppet.sim.schedule"), import_module("oppet.sim.world")
     began = time.process_time()
     for seed in range(first, first + count):
-        steps = schedule.make(seed, schedule.Size(1, tills, seconds))
+        steps = schedule.make(seed, schedule.Size(1, tills, seconds, real_files))
         if calm:
             steps = schedule.with_steps(steps, [step for step in steps.steps if step.what == "deed"])
         result = world.run(steps)
@@ -231,7 +239,7 @@ def main() -> None:
     name, first, count, seconds, tills = sys.argv[1], *map(int, sys.argv[2:6])
     bug = BUGS.get(name, NO_BUG)
     sys.meta_path.insert(0, _Planter(bug))
-    print(json.dumps(look(first, count, seconds, tills, calm=bug.calm)))
+    print(json.dumps(look(first, count, seconds, tills, calm=bug.calm, real_files=bug.real_files)))
 
 
 if __name__ == "__main__":

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from oppet.drivers.faulty_disk import PowerCutError
 from oppet.journal.entry import NOTHING, Head
-from oppet.sim.disks import Disk, Log, PowerCutError
+from oppet.sim.disks import Disk, Log
 from oppet.sim.laws import Laws
 from oppet.sim.schedule import Size, make, with_steps
+from oppet.sim.verb import sized
 from oppet.sim.world import EDGES, World, run
 from tests.sim.seeds import SEEDS
 
@@ -75,3 +77,38 @@ def test_a_power_cut_takes_what_a_lying_disk_only_remembered() -> None:
         disk.commit([(log, [b"c"], ["c" * 64], None)])
     assert disk.power_cut() == 2
     assert log.entries == [b"a"]
+
+
+@pytest.mark.parametrize("seed", [16, 24, 32])
+def test_k1_k12_r04_the_laws_hold_on_real_files_whose_power_is_cut_inside_a_commit(seed: int) -> None:
+    found = run(make(seed, Size(1, 2, 1_200, real_files=True)))
+    assert found.broken == ()
+    assert found.real_files
+    assert found.faults["power cut inside a write"] > 0
+
+
+def test_the_same_seed_gives_the_same_run_on_real_files() -> None:
+    def entries(seed: int) -> tuple[int, dict[str, int], list[str]]:
+        world = World(make(seed, Size(1, 2, 600, real_files=True)))
+        try:
+            world.run()
+            return world.laws.entries, dict(world.faults), sorted(world.laws.hq_seen)
+        finally:
+            world.close()
+
+    assert entries(16) == entries(16)
+
+
+def test_a_run_on_real_files_leaves_none_behind() -> None:
+    world = World(make(8, Size(1, 1, 60, real_files=True)))
+    folder = world.folder
+    assert folder is not None
+    assert any(folder.rglob("*.journal"))
+    world.close()
+    assert not folder.exists()
+
+
+def test_every_eighth_seed_is_on_real_files() -> None:
+    on_files = [seed for seed in range(32) if sized(seed, Size(), 8).real_files]
+    assert on_files == [0, 8, 16, 24]
+    assert not sized(8, Size(), 0).real_files
