@@ -9,6 +9,7 @@ import pytest
 from oppet.base.errors import UnavailableError
 from oppet.base.signing import Signer
 from oppet.drivers.faulty_disk import FaultyDisk
+from oppet.drivers.journal_file import JournalFile
 from oppet.drivers.journal_reader import JournalReader
 from oppet.drivers.shelf_files import FileShelf
 from oppet.journal.entry import Head
@@ -165,6 +166,17 @@ def test_k1_a_failing_sync_is_believed_only_after_reading_again(tmp_path: Path) 
         assert kept == history.head
         assert list(desk.shelf.source("S01-K1", 1).pieces(1, 100, 1 << 20)) == history.entries
         desk.shelf.close()
+
+
+def test_k1_a_shelf_that_cannot_be_read_now_lets_go_of_its_files(tmp_path: Path) -> None:
+    """Whoever tries again in the same process must not find the files locked by the attempt before."""
+    for till in ("S01-K1", "S01-K2"):
+        JournalFile.create(tmp_path / f"{till}.1.journal", till, 1).close()
+    in_use = JournalFile.open(tmp_path / "S01-K2.1.journal")
+    with pytest.raises(UnavailableError):
+        Desk(tmp_path)
+    in_use.close()
+    Desk(tmp_path).shelf.close()
 
 
 def test_k12_a_damaged_file_is_set_aside_and_the_till_sends_again(tmp_path: Path) -> None:
