@@ -112,7 +112,7 @@ def _begin(stack: ExitStack, start: Callable[[], Helper]) -> Helper:
 
 def _enrolled(folder: Path, tills: int, stack: ExitStack) -> tuple[Chain, Store, Helper]:
     """A store whose tills are certified; node and head office are stopped again."""
-    ports = iter(free_ports(2 + 2 * (3 + tills)))
+    ports = iter(free_ports(2 + 2 * (4 + tills)))
     page, keeper = next(ports), next(ports)
     chain = Chain(folder, stores(ports, tills, robots=False)[:1])
     store = chain.stores[0]

@@ -28,6 +28,7 @@ from oppet.till.settings import PrinterSettings, Settings, UnitSettings
 __all__ = ["STAFF", "STORES", "Chain", "Store", "TillPlan", "free_ports"]
 
 STAFF = ((101, "cashier", "1111"), (201, "supervisor", "2222"), (301, "manager", "3333"))
+NEIGHBOUR = "K2keeper"  # the keeper on till K2's machine
 PEOPLE = ((301, "Bo"), (101, "Alva"))  # at head office
 PASSPHRASE = "the demo's managers have no secrets"  # noqa: S105
 
@@ -55,6 +56,7 @@ class Store:
     keeper_port: int
     page_port: int
     unit_port: int
+    neighbour_port: int
     tills: tuple[TillPlan, ...]
 
     @property
@@ -77,12 +79,12 @@ def stores(ports: Iterator[int], tills: int = 2, *, robots: bool = True) -> tupl
     found = []
     for number, (name, banner, address) in enumerate(STORES, 1):
         store = f"S{number:02d}"
-        keeper, page, unit = next(ports), next(ports), next(ports)
+        keeper, page, unit, neighbour = next(ports), next(ports), next(ports), next(ports)
         plans = tuple(
             TillPlan(store, f"K{place}", next(ports), robots and number == len(STORES) and place == tills)
             for place in range(1, tills + 1)
         )
-        found.append(Store(store, name, banner, address, keeper, page, unit, plans))
+        found.append(Store(store, name, banner, address, keeper, page, unit, neighbour, plans))
     return tuple(found)
 
 
@@ -123,6 +125,14 @@ class Chain:
             staff=str(self.write_staff().resolve()),
         )
         return _written(folder / "node.json", said)
+
+    def write_neighbour(self, store: Store) -> Path:
+        """The settings of the keeper on one of the tills' machines."""
+        folder = files.folder(self.folder / store.id)
+        said = StoreSettings(
+            store.id, "neighbour", "till", f"{store.id}-{NEIGHBOUR}", port=store.neighbour_port, page_port=0
+        )
+        return _written(folder / "neighbour.json", said)
 
     def write_till(self, store: Store, plan: TillPlan) -> Path:
         """A till's settings: the store's networked control unit first, then its own by the serial line."""
@@ -184,13 +194,27 @@ class Chain:
             with Helper("oppet", [*words, "--roles", "viewer,operations", "--json"], wait_s=START_S) as helper:
                 helper.finish()
 
-    def countersign(self, plan: TillPlan) -> None:
+    def countersign(self, name: str) -> None:
         """Head office's second signature: until then the till's sales count as provisional (K8)."""
-        words = ["hq", "till", "countersign", plan.name, "--settings", str(self.folder / "hq.json"), "--epoch", "1"]
+        words = ["hq", "till", "countersign", name, "--settings", str(self.folder / "hq.json"), "--epoch", "1"]
         (one, _), (other, _) = PEOPLE
         words += ["--by", str(one), "--approved-by", str(other), "--json"]
         with Helper("oppet", words, wait_s=START_S) as helper:
             helper.finish()
+
+    def enrol_neighbour(self, store: Store) -> None:
+        """A till's machine becomes a keeper too, so that a sale has its second copy while the node is away."""
+        url = f"https://127.0.0.1:{store.neighbour_port}"
+        words = ["store", "invite", str(self.folder / store.id / "node.json"), "--till", NEIGHBOUR, "--keeper", url]
+        with Helper("oppet", [*words, "--json"], wait_s=START_S) as inviting:
+            inviting.finish()
+            invitation, code = str(inviting.said["invitation"]), str(inviting.said["code"])
+        node = f"https://127.0.0.1:{store.keeper_port}"
+        with redirect_stdout(io.StringIO()):
+            store_enrolment.enrol(self.folder / store.id / "neighbour.json", hq=node, invitation=invitation, code=code)
+
+    def has_neighbour(self, store: Store) -> bool:
+        return (self.folder / store.id / "neighbour" / "enrolled.json").exists()
 
     def has_papers(self, store: Store, plan: TillPlan) -> bool:
         return any((self.folder / store.id / plan.register).glob("epoch-*.papers.json"))
@@ -243,6 +267,10 @@ class Chain:
 
     def node(self, store: Store) -> Callable[[], Helper]:
         words = ["store", "run", str(self.folder / store.id / "node.json"), "--announce"]
+        return lambda: Helper("oppet", words, wait_s=START_S)
+
+    def neighbour(self, store: Store) -> Callable[[], Helper]:
+        words = ["store", "keep", str(self.folder / store.id / "neighbour.json"), "--announce"]
         return lambda: Helper("oppet", words, wait_s=START_S)
 
     def till(self, store: Store, plan: TillPlan) -> Callable[[], Helper]:

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
-from oppet.demo.chain import STAFF, Chain, Store, TillPlan, stores
+from oppet.demo.chain import PASSPHRASE, STAFF, Chain, Store, TillPlan, stores
 from oppet.demo.watch import AWAY_S, Watched, watch
 from oppet.drivers import files
 
@@ -47,12 +47,17 @@ def _open_store(chain: Chain, store: Store, hq: str, add: object) -> None:
         chain.enrol_store(store, hq)
     add(f"{store.id} {store.name}, control unit", Watched(f"{store.id} control unit", chain.unit_of_store(store)))
     add(f"{store.id} {store.name}, store node", Watched(f"{store.id} store node", chain.node(store)))
+    chain.write_neighbour(store)
+    if not chain.has_neighbour(store):
+        chain.enrol_neighbour(store)
+        chain.countersign(f"{store.id}-node")
+    add(f"{store.id} {store.name}, keeper at K2", Watched(f"{store.id} keeper at K2", chain.neighbour(store)))
     for plan in store.tills:
         chain.write_till(store, plan)
         add(f"{plan.name}, control unit", Watched(f"{plan.name} control unit", chain.unit_of_till(store, plan)))
         if not chain.has_papers(store, plan):
             chain.enrol_till(store, plan)
-            chain.countersign(plan)
+            chain.countersign(plan.name)
         add(f"{plan.name}, till", Watched(f"{plan.name} till", chain.till(store, plan)))
 
 
@@ -83,6 +88,7 @@ def demo(*, port: int = 8300, folder: Path = Path("var/demo"), browser: bool = T
                 print(f"      {plan.name:<12}   {_where(plan)}")
         for number, role, pin in STAFF:
             print(f"\n    {role:<11} number {number}  PIN {pin}", end="")
+        print(f"\n\n    the managers' passphrase, for a new till: {PASSPHRASE}", end="")
         print(
             f"\n\n  Kill any process above (kill -9 NUMBER): the tills sell on, and it comes back after {AWAY_S:.0f} s."
         )

@@ -14,7 +14,7 @@ from oppet.drivers.processes import Helper
 
 __all__ = ["AWAY_S", "Watched", "watch"]
 
-AWAY_S = 25.0  # how long a process that was killed stays away
+AWAY_S = 90.0  # how long a process that was killed stays away: the pages need a minute to be sure
 LOOK_S = 0.5
 
 

@@ -34,7 +34,7 @@ class Running:
     """The chain under test: processes that are killed, and started again by whoever should."""
 
     def __init__(self, folder: Path, tills: int, stack: ExitStack) -> None:
-        ports = iter(free_ports(2 + 2 * (3 + tills)))
+        ports = iter(free_ports(2 + 2 * (4 + tills)))
         page, keeper = next(ports), next(ports)
         self.chain = Chain(folder, stores(ports, tills)[:1])
         self.store: Store = self.chain.stores[0]
