@@ -17,7 +17,7 @@ from oppet.base.errors import clip
 from oppet.base.money import round_half_up
 from oppet.base.words import N_
 from oppet.paper.sheet import Say
-from oppet.store.day import Hour, TillDay, Waiting, ZMade, hours_of
+from oppet.store.day import Hour, Sold, TillDay, Waiting, ZMade, hours_of
 from oppet.store.web_node import Backroom, Contact, DayBook, History, Upward
 from oppet.sync.certificates import Standing, TillCertificate
 from oppet.sync.errors import EpochRevokedError, KeeperAwayError, KeeperRefusedError, TooFastError, WrongKeeperError
@@ -26,7 +26,6 @@ __all__ = ["Bar", "BasketView", "Chart", "Lane", "Look", "TillView", "ZView", "c
 
 SILENT_MS = 65_000  # three beats of an idle till without a word
 UPWARD_MS = 65_000
-ALONE_MS = 600_000  # a till that sold alone and is heard again has its copies by now
 OPENS, CLOSES = 8, 20  # hours that the picture always shows
 LONGEST_WHY = 160
 HOUR_MS = 3_600_000
@@ -54,6 +53,9 @@ class TillView:
     machines: int  # that have the last sale
     above: bool  # HQ is one of them
     unkept: int  # entries here that HQ does not have
+    alone: (
+        str  # said of a last receipt that nobody else had when it was printed: it is read here, so somebody has it now
+    )
     today: Hour
     tags: tuple[str, ...]
     rows: tuple[tuple[History, TillDay, Standing | None], ...]
@@ -115,13 +117,21 @@ class Look:
         above = sold is not None and kept >= sold.seq
         kind, words, why = self._state(history, day, standing, contact, rows)
         sums = hours_of([row[1] for row in rows], self.today)
+        machines = 0 if sold is None else 1 + max(sold.copies, 1) + above
         return TillView(
             name, clip(standing.register) if standing else day.register, kind, words, why, history, day, standing, contact,
-            0 if sold is None else 1 + max(sold.copies, 1) + above, above,
+            machines, above,
             sum(max(0, row[0].head.seq - max(row[0].base.seq, self.node.kept_above(row[0]))) for row in rows),
+            self._alone(sold, machines),
             Hour(sum(h.net_ore for h in sums), sum(h.sales for h in sums), sum(h.returns for h in sums)),
             tuple(self._tags(day, standing, rows)), rows,
         )  # fmt: skip
+
+    def _alone(self, sold: Sold | None, machines: int) -> str:
+        if sold is None or sold.copies:
+            return ""
+        words = self.say(N_("Receipt {number} was printed alone at {time}; it is on {count} machines now"))
+        return words.format(number=sold.number, time=self.clock(sold.time), count=machines)
 
     def _tags(
         self, day: TillDay, standing: Standing | None, rows: Sequence[tuple[History, TillDay, Standing | None]]
@@ -175,10 +185,6 @@ class Look:
         if day.outage:
             words = say(N_("Reserve routine since {time}")).format(time=self.clock(day.outage))
             return "warn", words, say(N_("no control unit answers"))
-        sold = day.last_sale
-        if day.alone_since and sold is not None and sold.time >= utc_text(max(0, self.now - ALONE_MS)):
-            words = say(N_("Sold alone since {time}")).format(time=self.clock(day.alone_since))
-            return "warn", words, say(N_("no other machine answered before the receipt was printed"))
         if not day.running:
             return "open", say(N_("Switched off since {time}")).format(time=self.clock(day.time)), ""
         if not day.staff:

@@ -75,7 +75,7 @@ FULL = Contact(heard=BEHIND.heard, why="The disk is full.")
         ([STARTED, ALVA_IN], BEHIND, "late", "34 entries behind since 09:00"),
         ([STARTED, ALVA_IN], FULL, "late", "Its last entries could not be kept here"),
         ([STARTED, ALVA_IN, OutageBegan("", 201)], None, "warn", "Reserve routine since 09:59"),
-        ([STARTED, ALVA_IN, *a_sale(1, 0)], None, "warn", "Sold alone since 09:59"),
+        ([STARTED, ALVA_IN, *a_sale(1, 0)], None, "ok", "Selling, 101 signed in"),
         ([STARTED, ALVA_IN, *a_sale(1, 0), *a_sale(2, 1)], None, "ok", "Selling, 101 signed in"),
     ],
 )
@@ -83,8 +83,20 @@ def test_r20_a_tills_state_is_one_sentence(bodies: list[Body], contact: Contact 
     assert state(a_node(bodies, contact)) == (kind, words)
 
 
-def test_r20_what_was_sold_alone_long_ago_has_its_copies_by_now() -> None:
-    assert state(a_node([STARTED, ALVA_IN, *a_sale(1, 0)], ago_ms=11 * MINUTE))[0] == "ok"
+def test_k14_a_receipt_printed_alone_is_said_with_the_machines_it_is_on_now_and_is_no_warning() -> None:
+    node = a_node([STARTED, ALVA_IN, *a_sale(1, 0)])
+    (till,) = Look(node, DayBook(node), str).tills
+    assert not till.bad
+    assert till.alone == "Receipt 1 was printed alone at 09:59; it is on 2 machines now"
+    node.above["S01-K1", 1, ""] = 5
+    (till,) = Look(node, DayBook(node), str).tills
+    assert till.alone.endswith("it is on 3 machines now")
+
+
+def test_k14_nothing_is_said_of_a_receipt_that_had_its_copies() -> None:
+    node = a_node([STARTED, ALVA_IN, *a_sale(1, 0), *a_sale(2, 1)])
+    (till,) = Look(node, DayBook(node), str).tills
+    assert till.alone == ""
 
 
 def test_k9_a_revoked_till_is_said_to_be_before_anything_else() -> None:
