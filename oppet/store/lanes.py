@@ -293,18 +293,22 @@ class Rulings:
         for (till, epoch, _), fold in folds.items():
             for basket in fold.baskets.values() if (till, epoch) != asking else ():
                 returning = basket.original == place and basket.since > earliest
-                if returning and not fold.closed and not self._over(till, epoch, basket.since):
+                if returning and not fold.closed and not self._is_succeeded(till, epoch, asking, basket.since):
                     return till  # it began while the node was away
         return ""
 
     def _still_held(self, folds: Folds, place: Place, held: Hold, asking: tuple[str, int], now: int) -> bool:
         fresh = (held.till, held.epoch) != asking and 0 <= now - held.since < HOLD_MS
         ended = fresh and ended_at(folds, place, held.till, held.epoch) > held.mark
-        return fresh and not ended and not self._is_over(folds, held)
+        succeeded = self._is_succeeded(held.till, held.epoch, asking, utc_text(held.since))
+        return fresh and not ended and not succeeded and not _is_closed(folds, held)
 
-    def _is_over(self, folds: Folds, given: Given | Hold) -> bool:
-        closed = any(fold.closed for key, fold in folds.items() if key[:2] == (given.till, given.epoch))
-        return closed or self._over(given.till, given.epoch, utc_text(given.since))
+    def _is_succeeded(self, till: str, epoch: int, asking: tuple[str, int], since: str) -> bool:
+        """Whether it is the till's own next epoch that asks: the machine that held it was replaced by this one."""
+        return asking[0] == till and asking[1] > epoch and self._over(till, epoch, since)
+
+    def _is_over(self, folds: Folds, given: Given) -> bool:
+        return _is_closed(folds, given) or self._over(given.till, given.epoch, utc_text(given.since))
 
     def waiting(self, folds: Folds) -> list[tuple[Place, Given]]:
         """Baskets that were given to a till whose journal does not say that it went on with them."""
@@ -326,6 +330,13 @@ class Rulings:
         if taker is not None or given is None or self._is_over(folds, given):
             return taker
         return given.till, given.epoch
+
+
+def _is_closed(folds: Folds, given: Given | Hold) -> bool:
+    """Whether the epoch has said its last word. One that was only revoked or replaced may still end what it began:
+    a receipt it holds is given to nobody else before the hold's time is out.
+    """
+    return any(fold.closed for key, fold in folds.items() if key[:2] == (given.till, given.epoch))
 
 
 def ended_at(folds: Folds, original: Place, till: str, epoch: int) -> int:
