@@ -198,6 +198,10 @@ class Office:
         answer.set_cookie(self._cookie(self.door.cookie, "", 0))
 
     @property
+    def language_cookie(self) -> str:
+        return f"language-{self.door.name}"
+
+    @property
     def _flash(self) -> str:
         return f"said-{self.door.name}"
 
@@ -254,7 +258,8 @@ def duration(ms: int, language: str) -> str:
 
 
 def language_of(request: Asked) -> str:
-    chosen = request.cookies.get("language", "")
+    """What was chosen at this place; a browser does not tell two ports of one machine apart, so a cookie without a place comes after."""
+    chosen = request.cookies.get(request.app.state.language_cookie) or request.cookies.get("language", "")
     return chosen if chosen in LANGUAGES else next(iter(LANGUAGES))
 
 
@@ -299,7 +304,7 @@ def create_app(
         back = request.headers.get("referer", "")
         answer = office.go(request, back if _ours(back, office.door.hosts) else office.home)
         if data.get("language", "") in LANGUAGES:
-            answer.set_cookie(office._cookie("language", data["language"], 31_536_000))
+            answer.set_cookie(office._cookie(office.language_cookie, data["language"], 31_536_000))
         return answer
 
     _no_shared_paths(handlers)
@@ -310,7 +315,7 @@ def create_app(
             schema, __version__, openapi_router=Router("/schema", route_handlers=[], opt=SIGNED_IN, include_in_schema=False),
             render_plugins=[JsonRenderPlugin(), YamlRenderPlugin()],
         )  # fmt: skip
-    return Litestar(
+    app = Litestar(
         [*handlers, choose_language, static],
         dependencies={name: _given(value) for name, value in {**(dependencies or {}), "desk": office}.items()},
         before_request=office.door.enter,
@@ -322,6 +327,8 @@ def create_app(
         response_cache_config=ResponseCacheConfig(default_expiration=None),
         **more,
     )
+    app.state.language_cookie = office.language_cookie
+    return app
 
 
 def _no_shared_paths(handlers: Sequence[ControllerRouterHandler]) -> None:

@@ -90,7 +90,8 @@ def refuse_strangers(hosts: frozenset[str]) -> Any:
 
 
 def language_of(request: Asked) -> str:
-    chosen = request.cookies.get("language", "")
+    """What was chosen at this till; a browser tells no ports apart, so a cookie that names no till comes after."""
+    chosen = request.cookies.get(request.app.state.language_cookie) or request.cookies.get("language", "")
     return chosen if chosen in LANGUAGES else next(iter(LANGUAGES))
 
 
@@ -159,11 +160,11 @@ def sign_out(request: Asked, counter: Desk) -> Response[str]:
 
 
 @post("/language", sync_to_thread=False, status_code=200)
-def choose_language(data: Fields) -> Response[str]:
+def choose_language(request: Asked, data: Fields) -> Response[str]:
     chosen = data.get("language", "")
     answer = html("", **{"HX-Refresh": "true"})
     if chosen in LANGUAGES:
-        answer.set_cookie(cookie("language", chosen, 31_536_000))
+        answer.set_cookie(cookie(request.app.state.language_cookie, chosen, 31_536_000))
     return answer
 
 
@@ -420,4 +421,5 @@ def create_app(till: Till, staff: StaffList, hosts: Iterable[str] = ("127.0.0.1:
         on_shutdown=[bell.end],
     )
     app.state.leave = bell.close
+    app.state.language_cookie = f"language-{till.desk.ports.journal.till}"
     return app

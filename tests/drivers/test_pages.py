@@ -225,6 +225,7 @@ def test_the_language_is_a_choice_of_the_browser(client: TestClient[Litestar]) -
     assert '<html lang="sv">' in client.get("/open").text
     answer = client.post("/language", data={"language": "en"}, headers={**ORIGIN, "referer": f"http://{HOST}/open"})
     assert (answer.status_code, answer.headers["location"]) == (303, f"http://{HOST}/open")
+    assert client.cookies.get("language-trial") == "en"
     assert '<html lang="en">' in client.get("/open").text
     away = client.post("/language", data={"language": "xx"}, headers={**ORIGIN, "referer": "http://evil.test/"})
     assert away.headers["location"] == "/"
