@@ -22,7 +22,20 @@ from oppet.store.web_node import Backroom, Contact, DayBook, History, Upward
 from oppet.sync.certificates import Standing, TillCertificate
 from oppet.sync.errors import EpochRevokedError, KeeperAwayError, KeeperRefusedError, TooFastError, WrongKeeperError
 
-__all__ = ["Bar", "BasketView", "Chart", "Lane", "Look", "TillView", "ZView", "chart", "clock", "lane", "needs_a_look"]
+__all__ = [
+    "Bar",
+    "BasketView",
+    "Chart",
+    "Lane",
+    "Look",
+    "TillView",
+    "ZView",
+    "chart",
+    "clock",
+    "lane",
+    "needs_a_look",
+    "retold",
+]
 
 SILENT_MS = 65_000  # three beats of an idle till without a word
 UPWARD_MS = 65_000
@@ -270,7 +283,9 @@ class Lane:
 def lane(upward: Upward, look: Look) -> Lane:
     """What waits for HQ, since when and why."""
     say = look.say
-    silent, why = look.now - upward.heard > UPWARD_MS, retold(upward.why, look.say)
+    silent = look.now - upward.heard > UPWARD_MS
+    away = _AWAY[0][0].fullmatch(upward.why) is not None  # the only keeper on this way is head office
+    why = say(N_("Head office does not answer")) if away else retold(upward.why, say)
     if upward.waiting:
         words = say(N_("{count} entries wait for HQ since {time}"))
         kind = "late" if silent or why else "ok"

@@ -18,7 +18,7 @@ from oppet.journal.kinds import (
 )
 from oppet.store.day import Hour, TillDay
 from oppet.store.web_node import Contact, DayBook, Upward
-from oppet.store.web_views import Look, chart, lane, needs_a_look
+from oppet.store.web_views import Look, chart, lane, needs_a_look, retold
 from oppet.sync.certificates import Revocation, make_paper
 from oppet.sync.errors import KeeperAwayError
 from tests.store.backroom import FakeBackroom
@@ -144,7 +144,8 @@ def test_r20_why_is_told_in_the_readers_words() -> None:
         DayBook(node),
         lambda text: text.replace("does not answer", "svarar inte").replace("no answer", "inget svar"),
     )
-    assert lane(upward, look).why == "Keeper HQ {0} svarar inte (inget svar in time)."
+    assert retold(upward.why, look.say) == "Keeper HQ {0} svarar inte (inget svar in time)."
+    assert lane(upward, look).why == "Head office svarar inte"
 
 
 # --- the picture of the day -----------------------------------------------------------------------------------------
