@@ -78,7 +78,7 @@ class Running:
             self.hq.end()
             self.hq = self._begin(self.chain.hq())
         elif victim == "worker":  # its parent starts another
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, IndexError):  # or it is dead already, and not yet started again
                 os.kill(chance.choice(workers_of(self.hq.pid)), signal.SIGKILL)
         else:  # and the database again
             with suppress(OSError, ValueError):
