@@ -194,6 +194,7 @@ def take_over(counter: Counter, form: Form, approval: Staff | None) -> None:
     except TakenElsewhereError:
         _look_elsewhere(counter)
         raise
+    counter.desktop.elsewhere = tuple(one for one in counter.desktop.elsewhere if one.at != at)
     counter.desktop.pane = "sell"
     counter.done(N_("The basket from till {till} goes on here."), till=at.till)
 

@@ -220,8 +220,17 @@
   }
 
   document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.requestConfig.path !== "/status") settle(); });
-  document.addEventListener("htmx:sendError", () => tell(body.dataset.away));
-  document.addEventListener("htmx:timeout", () => tell(body.dataset.away));
+  // While the till is silent its lights are what it said last: they are greyed until it answers again.
+  function away(gone) {
+    const strip = byId("status");
+    const was = strip && strip.classList.contains("away");
+    if (strip) strip.classList.toggle("away", gone);
+    if (gone) tell(body.dataset.away);
+    else if (was) for (const said of document.querySelectorAll(".message.refused")) if (said.textContent === body.dataset.away) said.remove();
+  }
+  document.addEventListener("htmx:sendError", () => away(true));
+  document.addEventListener("htmx:timeout", () => away(true));
+  document.addEventListener("htmx:beforeOnLoad", () => away(false)); // an answer has come, whatever it says
   // One press, one deed: a button whose answer is not here yet does nothing.
   document.addEventListener("htmx:beforeRequest", (event) => {
     const form = event.target.closest("form");
