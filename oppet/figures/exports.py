@@ -28,7 +28,7 @@ from oppet.journal.entry import Entry, body_of, parse
 from oppet.journal.kinds import EpochOpened
 
 __all__ = [
-    "FORMATS", "KINDS", "BadExportError", "Books", "Exports", "LongPeriodError", "NothingToBookError", "TornHistoryError",
+    "FORMATS", "KINDS", "BadExportError", "Books", "Exports", "LongPeriodError", "NoFiguresToBookError", "TornHistoryError",
     "TwoCompaniesError",
 ]  # fmt: skip
 
@@ -69,7 +69,7 @@ class LongPeriodError(RefusedError):
     sentence = N_("From {first} to {last} is no period of 1 to {most} days.")
 
 
-class NothingToBookError(RefusedError):
+class NoFiguresToBookError(RefusedError):
     sentence = N_(
         "No till of {stores} has a closed day from {first} to {last} that can be booked. Cannot be read: {left}."
     )
@@ -181,7 +181,9 @@ class Exports:
                 owner = owner or opened
                 made += within
         if owner is None:
-            raise NothingToBookError(stores=", ".join(chosen), first=start, last=end, left=", ".join(not_booked) or "–")
+            raise NoFiguresToBookError(
+                stores=", ".join(chosen), first=start, last=end, left=", ".join(not_booked) or "–"
+            )
         made.sort(key=lambda voucher: (voucher.day, voucher.register))
         today = local_day(self._clock.now())
         data = sie(made, owner.company, owner.org_no, today, __version__)

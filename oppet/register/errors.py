@@ -78,7 +78,7 @@ class OutageOpenError(UnavailableError):
 class TakenElsewhereError(RefusedError):
     """`epoch` is the other till's, 0 where nobody said it."""
 
-    sentence = N_("This basket goes on at till {till}; it is no longer here.")
+    sentence = N_("This basket goes on at till {till} (epoch {epoch}); it is no longer here.")
 
 
 class HeldElsewhereError(RefusedError):

@@ -429,6 +429,10 @@ class World:
     def _disk_lies(self, who: str, arg: int, more: int) -> None:  # noqa: ARG002
         machine = self.machines[_machine(who)]
         machine.disk.lying = True
+        if (
+            machine is self.hq
+        ):  # what it acknowledges from here on may be gone after a power cut, and no rule of ours helps
+            self.hq_was_set_back = True
         self._mood(machine.name, "lying", more)
 
     def _mood(self, name: str, mood: str, ms: int) -> None:

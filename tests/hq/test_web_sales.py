@@ -330,7 +330,7 @@ def test_q6_b1_the_books_of_head_office_are_the_journals_own(client: TestClient[
 def test_q6_a_till_that_cannot_be_read_is_refused_alone(client: TestClient[Litestar]) -> None:
     answer = client.get("/api/books", params={"first": TODAY, "last": TODAY, "store": "S04"})
     assert answer.status_code == 400
-    assert answer.json()["error"] == "NothingToBookError"
+    assert answer.json()["error"] == "NoFiguresToBookError"
     assert "S04-K9 1" in answer.json()["sentence"]
 
 

@@ -12,5 +12,6 @@ SEEDS: tuple[tuple[int, Size, str], ...] = (
     (217, Size(1, 2, 3_600), "a receipt that may have been out already was put out by a later sale without saying so"),
     (219, Size(1, 2, 3_600), "two machines enrolled as one till held the same receipt for a return"),
     (117, Size(1, 2, 3_600), "a clone's last entries never reached head office because it was switched off in the end"),
+    (20246, Size(1, 2, 3_600), "a till was wiped on the word of a head office whose disk lied"),
     (1, Size(1, 3, 3_600), "a thief's old acknowledgement on a branch was taken for a keeper's claim"),
 )
