@@ -6,6 +6,7 @@ came with enrolment. Only where the settings say so; an address typed in works w
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import threading
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import msgspec
-from zeroconf import InterfaceChoice, ServiceBrowser, ServiceInfo, ServiceListener, Zeroconf
+from zeroconf import EventLoopBlocked, InterfaceChoice, ServiceBrowser, ServiceInfo, ServiceListener, Zeroconf
 
 from oppet.base.errors import UnavailableError
 from oppet.base.words import N_
@@ -35,14 +36,14 @@ class Announcement:
     def __init__(self, info: KeeperInfo, store: str, port: int, interfaces: Sequence[str] = ()) -> None:
         host = urlsplit(info.url).hostname or "127.0.0.1"
         try:
-            self._zeroconf: Zeroconf | None = Zeroconf(interfaces=list(interfaces) or InterfaceChoice.All)
+            self._zeroconf: Zeroconf | None = _opened(interfaces)
             said = {"name": info.name, "store": store, "tls": info.tls, "key": info.public_key, "url": info.url}
             service = ServiceInfo(
                 TYPE, f"{info.name}.{TYPE}", port=port, addresses=_addresses(host, interfaces), properties=said
             )
             self._zeroconf.register_service(service)
-        except OSError as error:
-            raise LanSilentError(why=error.strerror or "no network") from None
+        except (OSError, EventLoopBlocked) as error:
+            raise LanSilentError(why=getattr(error, "strerror", None) or "no network") from None
 
     def close(self) -> None:
         """Take it back. Twice does no harm."""
@@ -52,12 +53,20 @@ class Announcement:
             zeroconf.close()
 
 
+def _opened(interfaces: Sequence[str]) -> Zeroconf:
+    """Raises OSError, or EventLoopBlocked where the machine has been too busy three times."""
+    for _ in range(2):
+        with contextlib.suppress(EventLoopBlocked):
+            return Zeroconf(interfaces=list(interfaces) or InterfaceChoice.All)
+    return Zeroconf(interfaces=list(interfaces) or InterfaceChoice.All)
+
+
 def find(store: str = "", seconds: float = 2.0, interfaces: Sequence[str] = ()) -> list[KeeperInfo]:
     """Keepers that announce themselves within some seconds, of one store or of all. Raises LanSilentError."""
     try:
-        zeroconf = Zeroconf(interfaces=list(interfaces) or InterfaceChoice.All)
-    except OSError as error:
-        raise LanSilentError(why=error.strerror or "no network") from None
+        zeroconf = _opened(interfaces)
+    except (OSError, EventLoopBlocked) as error:
+        raise LanSilentError(why=getattr(error, "strerror", None) or "no network") from None
     heard = _Heard(store)
     try:
         browser = ServiceBrowser(zeroconf, TYPE, heard)
