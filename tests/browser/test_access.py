@@ -47,7 +47,7 @@ def wider_than_window(page: Page) -> list[str]:
     """What runs out of the window to the right, outside boxes that scroll by themselves."""
     wide: list[str] = page.evaluate(
         """() => [...document.querySelectorAll('body *')]
-        .filter(e => e.checkVisibility() && !e.closest('.strip, .paper, .unseen, .skip, svg')
+        .filter(e => e.checkVisibility() && !e.closest('.strip, .paper, .unseen, .skip, svg, .top nav ul > *, .table > *')
             && e.getBoundingClientRect().right > innerWidth + 1)
         .map(e => e.outerHTML.slice(0, 90))"""
     )
