@@ -32,7 +32,7 @@ class Cashier:
     def answered(self, before: str) -> None:
         """Wait until the page has been brought up to date since `before`."""
         expect(self.page.locator("#stamp [name=seen]")).not_to_have_value(before)
-        self.page.wait_for_function("!document.querySelector('#dialog dialog:not([open])')")
+        expect(self.page.locator("#dialog dialog:not([open])")).to_have_count(0)
 
     def sign_in(self, number: str = "7", pin: str = "1234") -> None:
         self.page.goto(self.url)

@@ -101,7 +101,7 @@ BUGS: dict[str, Bug] = {
     ),
     "anybody revokes": Bug(CERTIFICATES, (("if not allowed & set(_signers(paper)):", "if not allowed:"),), "4"),
     "anybody certifies a till": Bug(
-        CERTIFICATES, (("if bytes.fromhex(store.manager_key) not in signers:", "if not signers:"),), "4"
+        CERTIFICATES, (("bytes.fromhex(store.manager_key) not in _signers(paper)", "not _signers(paper)"),), "4"
     ),
     "a number is used again after a code that is unknown": Bug(
         "oppet.register.state",
