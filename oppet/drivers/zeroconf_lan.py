@@ -6,11 +6,11 @@ came with enrolment. Only where the settings say so; an address typed in works w
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import socket
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import msgspec
@@ -54,11 +54,9 @@ class Announcement:
 
 
 def _opened(interfaces: Sequence[str]) -> Zeroconf:
-    """Raises OSError, or EventLoopBlocked where the machine has been too busy three times."""
-    for _ in range(2):
-        with contextlib.suppress(EventLoopBlocked):
-            return Zeroconf(interfaces=list(interfaces) or InterfaceChoice.All)
-    return Zeroconf(interfaces=list(interfaces) or InterfaceChoice.All)
+    """With a loop and a thread of its own: opened where a loop runs it would borrow that one, and wait for itself. Raises OSError."""
+    with ThreadPoolExecutor(1) as elsewhere:
+        return elsewhere.submit(Zeroconf, list(interfaces) or InterfaceChoice.All).result()
 
 
 def find(store: str = "", seconds: float = 2.0, interfaces: Sequence[str] = ()) -> list[KeeperInfo]:

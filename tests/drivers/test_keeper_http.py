@@ -171,11 +171,12 @@ def test_k2_bodies_are_bounded_by_length_by_count_and_together(doors: list[Door]
 
 
 def test_k2_a_stream_that_is_too_fast_is_told_when_to_come_back_and_another_is_not(doors: list[Door]) -> None:
-    door = a_door(doors, stream_rate=0.5, stream_burst=3)
+    door = a_door(doors, stream_rate=0.001, stream_burst=3)
     statuses = [door.ask("/keep/1/batch", octets())[0] for _ in range(5)]
     assert statuses == [200, 200, 200, 429, 429]
     status, said, headers = door.ask("/keep/1/batch", octets())
-    assert (said["error"], said["facts"]["retry_after_s"], headers[b"retry-after"]) == ("TooFastError", 2, b"2")
+    wait = said["facts"]["retry_after_s"]  # a slow machine has waited a part of it already
+    assert (said["error"], headers[b"retry-after"], 500 < wait <= 1_000) == ("TooFastError", str(wait).encode(), True)
     assert door.ask("/keep/1/batch", octets(), peer="10.0.0.2")[0] == 200  # nobody spends another's
     assert door.rung == []
     assert status == 429
