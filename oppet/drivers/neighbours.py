@@ -59,6 +59,11 @@ class LaneNeighbours:
         self._client = KeeperClient(node, deadline_s)
         self._clock = clock if clock is not None else SystemClock()
         self._gone: Sequence[tuple[int, Elsewhere]] = ()
+        self._at_risk_ore = 0
+
+    def at_risk_ore(self) -> int:
+        """What the store's other tills took at risk today, as the node last said."""
+        return self._at_risk_ore
 
     def close(self) -> None:
         """Let the connection go."""

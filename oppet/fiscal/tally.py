@@ -35,10 +35,13 @@ from oppet.journal.kinds import (
     SaleAbandoned,
     SaleMoved,
     SaleOpened,
+    TenderHeard,
     TenderReversed,
+    TenderSent,
     TenderTaken,
     VatAmount,
 )
+from oppet.payments.tender import Attempt, advance
 
 __all__ = ["CASH", "Identity", "Tally", "follow", "report_of"]
 
@@ -93,6 +96,7 @@ class Tally(msgspec.Struct):
     modes: dict[int, str] = {}  # returns and training in progress
     open_lines: dict[int, dict[int, int]] = {}  # sales in progress or parked: line → amount
     reported: set[int] = set()  # of those, already counted as unfinished by a Z
+    asked: dict[str, Attempt] = {}  # tenders that somebody outside decides and that are not over: "sale/tender"
     pending: dict[int, dict[int, tuple[str, int]]] = {}  # money taken (paid out: negative) and no receipt yet
 
     def count(self, seq: int, body: Body | None) -> None:
@@ -127,6 +131,7 @@ class Tally(msgspec.Struct):
     def report(self, identity: Identity) -> Report:
         """The X or Z as it stands: the same figures, only the number differs."""
         unfinished, unfinished_ore = self.unfinished()
+        unknown = [one.amount_ore for one in self.asked.values() if one.pending]
         grand = GrandTotals(self.grand_sales_ore, self.grand_returns_ore, self.grand_sales_ore - self.grand_returns_ore)
         return Report(
             company=identity.company,
@@ -163,6 +168,8 @@ class Tally(msgspec.Struct):
             unknown_codes=self.unknown_codes,
             unknown_codes_ore=self.unknown_codes_ore,
             cash_difference_ore=self.cash_difference_ore,
+            open_tenders=len(unknown),
+            open_tenders_ore=sum(unknown),
         )
 
     def close(self) -> Tally:
@@ -177,6 +184,7 @@ class Tally(msgspec.Struct):
             modes=dict(self.modes),
             open_lines={sale: dict(lines) for sale, lines in self.open_lines.items()},
             reported=self.reported | waiting,
+            asked={key: msgspec.structs.replace(attempt) for key, attempt in self.asked.items()},
             pending={sale: dict(tenders) for sale, tenders in self.pending.items()},
         )
 
@@ -265,6 +273,7 @@ def _settle_pending(tally: Tally, sale: int) -> None:
 
 
 def _tender_taken(tally: Tally, body: TenderTaken) -> None:
+    _tender_asked(tally, body)
     mode = tally.modes.get(body.sale)
     if mode == "training":
         return
@@ -288,6 +297,15 @@ def _tender_reversed(tally: Tally, body: TenderReversed) -> None:
         tenders[body.tender] = (means, ore - back)
     if means == CASH:
         _cash(tally, -back)
+
+
+def _tender_asked(tally: Tally, body: TenderSent | TenderHeard | TenderTaken) -> None:
+    key = f"{body.sale}/{body.tender}"
+    after = advance(tally.asked.get(key), "", body)
+    if after is None or after.over:
+        tally.asked.pop(key, None)
+    else:
+        tally.asked[key] = after
 
 
 def _sale_opened(tally: Tally, body: SaleOpened) -> None:
@@ -389,6 +407,8 @@ _HANDLERS: dict[type[Body] | type[None], Callable[[Tally, Any], None]] = {
     SaleAbandoned: _sale_abandoned,
     SaleMoved: _sale_moved,
     TenderTaken: _tender_taken,
+    TenderSent: _tender_asked,
+    TenderHeard: _tender_asked,
     TenderReversed: _tender_reversed,
     CodeUnknown: _code_unknown,
     DrawerOpened: _drawer_opened,

@@ -32,6 +32,7 @@ __all__ = [
     "Elsewhere",
     "EpochClosed",
     "EpochOpened",
+    "Evidence",
     "Fact",
     "FloatSet",
     "GrandTotals",
@@ -46,6 +47,7 @@ __all__ = [
     "OutageBegan",
     "OutageEnded",
     "PageRead",
+    "PathSeen",
     "PersonSignedIn",
     "PersonSignedOut",
     "PostOpened",
@@ -71,7 +73,9 @@ __all__ = [
     "SignedIn",
     "SignedOut",
     "SlipsPrinted",
+    "TenderHeard",
     "TenderReversed",
+    "TenderSent",
     "TenderTaken",
     "TillStarted",
     "TillStopped",
@@ -427,6 +431,23 @@ class ScanRefused(Body, frozen=True):
 # --- payment -------------------------------------------------------------------------------------------------------
 
 
+class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a payment service said of a payment: what a reversal, a refund and reconciliation need, and nothing about who paid.
+
+    Built field by field by the driver; a payer's number, name or whole card number has no place to go (law 7, PCI DSS).
+    """
+
+    reference: str = ""  # theirs: POITransactionID, or Swish's paymentReference
+    time: str = ""  # theirs, word for word: a reversal sends it back
+    approval: str = ""
+    acquirer: str = ""  # the acquirer's own transaction id, which its settlement file names
+    brand: str = ""
+    card: str = ""  # the last four digits
+    how: str = ""  # chip_pin | chip | tap | swipe | qr
+    offline: bool = False  # approved by the terminal alone
+    waiting: int = 0  # offline approvals the terminal still holds
+
+
 class TenderTaken(Body, frozen=True):
     sale: int
     tender: int
@@ -436,6 +457,8 @@ class TenderTaken(Body, frozen=True):
     change_ore: int
     reference: str = ""
     offers: tuple[LineOffer, ...] | None = None  # with the first tender the promotions stand as they are now
+    evidence: Evidence | None = None  # of a tender that somebody outside decided
+    at_risk: bool = False  # on nobody's word but the terminal's or the customer's telephone's
 
 
 class TenderReversed(Body, frozen=True):
@@ -452,6 +475,50 @@ class ReversalFailed(Body, frozen=True):
     means: str
     amount_ore: int
     reason: str
+
+
+class TenderSent(Body, frozen=True):
+    """Durable before the first byte leaves: from here on the outside may have acted.
+
+    `what`: payment, refund, abort, status, reversal. The same `request` goes out twice only where the service's protocol
+    defines that as one and the same (Swish PUT): `repeat` says so.
+    """
+
+    sale: int
+    tender: int
+    what: str
+    path: str
+    means: str
+    amount_ore: int
+    request: str  # our reference for this exchange: nexo ServiceID, Swish instruction UUID
+    about: str = ""  # the request that a status query, abort or reversal is about
+    original: Evidence | None = None  # what is reversed or refunded
+    offline: bool = False  # the terminal may approve alone, or nothing confirms it now: within the risk budget
+    repeat: bool = False
+    by: int = 0
+    offers: tuple[LineOffer, ...] | None = None  # with the first tender asked for the promotions stand as they are now
+
+
+class TenderHeard(Body, frozen=True):
+    """What came of an exchange. `outcome` is one of payments/tender.py's table."""
+
+    sale: int
+    tender: int
+    what: str
+    request: str
+    outcome: str
+    amount_ore: int = 0  # approved, partially approved, reversed or refunded
+    why: str = ""  # the service's own code
+    evidence: Evidence | None = None
+
+
+class PathSeen(Body, frozen=True):
+    """A payment path began to work otherwise than before: the board of till, store and head office is a fold of these."""
+
+    path: str
+    means: str
+    state: str  # working | slow | down | unknown
+    why: str = ""
 
 
 # --- the control unit ----------------------------------------------------------------------------------------------
@@ -579,6 +646,8 @@ class ReceiptTender(msgspec.Struct, frozen=True, omit_defaults=True):
     given_ore: int
     change_ore: int
     reference: str = ""
+    evidence: Evidence | None = None
+    at_risk: bool = False
 
 
 class Receipt(Body, frozen=True):
@@ -680,6 +749,8 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     unknown_codes: int = 0  # code_unknown receipts, listed and not counted in sales
     unknown_codes_ore: int = 0
     cash_difference_ore: int = 0
+    open_tenders: int = 0  # nobody knows yet whether they are paid; listed, never counted (PT2)
+    open_tenders_ore: int = 0
 
 
 class ReportMade(Body, frozen=True):

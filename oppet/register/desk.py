@@ -33,10 +33,13 @@ from oppet.journal.kinds import (
     LineVoided,
     MemberShown,
     Receipt,
+    TenderHeard,
     TenderReversed,
     TimeConfirmed,
 )
 from oppet.paper.paths import ReceiptPath, first_ready
+from oppet.payments.risk import RiskLimits
+from oppet.payments.tender import ABORTING, ASKED, REVERSAL_UNKNOWN, REVERSING, Attempt
 from oppet.register.errors import (
     ClockInDoubtError,
     DiskNearlyFullError,
@@ -44,6 +47,7 @@ from oppet.register.errors import (
     NotPossibleNowError,
     NotSignedInError,
     OutageOpenError,
+    TenderOpenError,
 )
 from oppet.register.ports import Ports
 from oppet.register.state import COPY, NORMAL, TRAINING, State
@@ -53,9 +57,9 @@ from oppet.sale.errors import NoSuchSaleError
 from oppet.sale.price import Priced, price
 from oppet.sale.rights import Limits, Staff, approver
 
-__all__ = ["VIEW", "Desk", "Filed", "Rules"]
+__all__ = ["VIEW", "Desk", "Filed", "Rules", "settled", "shown", "unsettled"]
 
-VIEW = "state-5"  # the name of the snapshot; a new shape of State takes a new name, and the old one is replayed
+VIEW = "state-6"  # the name of the snapshot; a new shape of State takes a new name, and the old one is replayed
 
 
 EARLIEST_MS = parse_utc("2026-01-01T00:00:00.000Z")  # no till of ours is older
@@ -70,6 +74,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a chain sets for its tills. Disk in megabytes; the rest is in the rooms that use it."""
 
     limits: Limits = Limits()
+    risk: RiskLimits = RiskLimits()
     disk_warn_mb: Megabytes = 2000
     disk_least_mb: Megabytes = 200
     electronic: bool = True  # customers may be given electronic receipts
@@ -78,7 +83,17 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 # What changes a basket's price; between two of these it is reckoned once.
 REPRICED = frozenset(
-    {LineAdded, LineChanged, LineVoided, DiscountGiven, DiscountWithdrawn, MemberShown, TenderReversed, Receipt}
+    {
+        LineAdded,
+        LineChanged,
+        LineVoided,
+        DiscountGiven,
+        DiscountWithdrawn,
+        MemberShown,
+        TenderHeard,
+        TenderReversed,
+        Receipt,
+    }
 )
 
 
@@ -309,6 +324,18 @@ class Desk:
         except UnavailableError:
             return
         self._viewed = head.seq
+
+
+def unsettled(basket: Basket) -> Attempt | None:
+    """A tender whose exchange must end first: being asked for, stopped or given back. One that is unknown waits for nobody."""
+    busy = (ASKED, ABORTING, REVERSING, REVERSAL_UNKNOWN)
+    return next((one for one in basket.asked.values() if one.state in busy), None)
+
+
+def settled(basket: Basket) -> None:
+    """Raises TenderOpenError while a tender of this basket is under way."""
+    if (one := unsettled(basket)) is not None:
+        raise TenderOpenError(tender=one.tender, state=one.state)
 
 
 def shown(utc: str) -> str:

@@ -1,7 +1,8 @@
-"""The drawer and the day: float, cash drops, openings, the count, X and Z.
+"""The drawer and the day: float, cash drops, openings, the count, X and Z, and the reserve receipts that lie in it.
 
 Closing is local and nothing can block it: no network, no printer, no open basket (R09). Figures are
-`fiscal/tally.py`'s, a fold of the entries; nothing is ever balanced by a line of its own (R08).
+`fiscal/tally.py`'s, a fold of the entries; nothing is ever balanced by a line of its own (R08). The reserve routine's
+rules and papers are `fiscal/reserve.py`'s; nothing here ever registers a sale afterwards (F13).
 """
 
 from __future__ import annotations
@@ -11,18 +12,30 @@ from collections.abc import Mapping
 from oppet.base.errors import clip
 from oppet.base.money import LARGEST_ORE, kronor
 from oppet.base.words import N_
+from oppet.fiscal.reserve import Outage, outage_note, outages, report_to_agency, settle, slips
 from oppet.fiscal.tally import Identity
-from oppet.journal.kinds import CashCounted, CashMoved, DrawerOpened, FloatSet, ReportMade, SaleParked
-from oppet.register.desk import Desk
+from oppet.journal.kinds import (
+    CaseSettled,
+    CashCounted,
+    CashMoved,
+    DrawerOpened,
+    FloatSet,
+    ReportMade,
+    SaleParked,
+    SlipsPrinted,
+)
+from oppet.paper.sheet import Paper
+from oppet.register.desk import Desk, unsettled
 from oppet.register.errors import NotPossibleNowError
 from oppet.register.printing import Printing
 from oppet.sale import basket as baskets
 from oppet.sale.rights import Staff, approver
 
-__all__ = ["DENOMINATIONS", "Drawer"]
+__all__ = ["DENOMINATIONS", "MOST_SLIPS", "Drawer", "Reserve"]
 
 DENOMINATIONS = (100_000, 50_000, 20_000, 10_000, 5_000, 2_000, 1_000, 500, 200, 100)  # öre, reference §10
 MOST_PIECES = 10_000
+MOST_SLIPS = 200
 
 
 class Drawer:
@@ -102,7 +115,10 @@ class Drawer:
         desk.ready()
         by = approver("z", desk.staff(), approval)
         basket = desk.state.baskets.get(desk.state.current)
-        if basket is not None and basket.state != baskets.OPEN:
+        unknown = basket is not None and basket.pending() and not basket.tenders and unsettled(basket) is None
+        if (
+            basket is not None and basket.state != baskets.OPEN and not unknown
+        ):  # an unknown tender is listed, and blocks nothing
             raise NotPossibleNowError(
                 action=N_("A Z report"), why=N_("a sale is being paid; finish it or take the payment back")
             )
@@ -120,3 +136,43 @@ class Drawer:
         desk.write(made)
         self._printing.report(made, desk.state.time)
         return made
+
+
+class Reserve:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def print_slips(self, count: int) -> tuple[Paper, ...]:
+        """The next numbered reserve receipts. Their numbers are journalled before the paper exists, and never given again."""
+        desk = self._desk
+        desk.ready()
+        staff = desk.staff()
+        if not 1 <= count <= MOST_SLIPS:
+            raise NotPossibleNowError(action=N_("Printing reserve receipts"), why=N_("enter how many, at most 200"))
+        first = desk.state.numbers.get("slip", 0) + 1
+        desk.write(SlipsPrinted(first, first + count - 1, staff.number))
+        return slips(first, count, desk.identity)
+
+    def settle(self, case: int, slip: int, approval: Staff | None = None) -> None:
+        """Close a case about money without a receipt: the slip is the customer's receipt. Raises fiscal/reserve.py's leaves."""
+        desk = self._desk
+        desk.ready()
+        by = approver("case", desk.staff(), approval)
+        found = desk.state.cases.get(case)
+        if found is None:
+            raise NotPossibleNowError(action=N_("Settling a case"), why=N_("there is no open case with this number"))
+        done = settle(found, slip, 1, desk.state.numbers.get("slip", 0), desk.state.slips_used)
+        desk.write(CaseSettled(done.case, done.slip, done.amount_ore, by))
+
+    def last(self) -> Outage | None:
+        """The last outage of this epoch, perhaps still open; None if there has been none."""
+        began = self._desk.state.outage_seq
+        return outages(self._desk.ports.journal.read(began))[0] if began else None
+
+    def papers(self) -> tuple[Paper, str] | None:
+        """The note of the last outage and the drafted report to Skatteverket; None if there has been none."""
+        found = self.last()
+        if found is None:
+            return None
+        identity = self._desk.identity
+        return outage_note(found, identity), report_to_agency(found, identity, self._desk.today())

@@ -20,9 +20,12 @@ __all__ = [
     "NotPossibleNowError",
     "NotSignedInError",
     "OutageOpenError",
+    "PathBusyError",
+    "PathMissingError",
     "ReservedError",
     "SettingsError",
     "TakenElsewhereError",
+    "TenderOpenError",
     "WrongBadgeError",
     "WrongPinError",
 ]
@@ -94,3 +97,18 @@ class LoneReturnError(RefusedError):
 
 class NeighboursAwayError(UnavailableError):
     sentence = N_("The store node does not answer: what other tills have is not known here.")
+
+
+class PathMissingError(RefusedError):
+    sentence = N_("This till has no payment path “{path}”. It has: {paths}.")
+
+
+class PathBusyError(RefusedError):
+    sentence = N_(
+        "{path} still has a payment of {amount} kr open ({state}): it takes no other until that one is known. Take cash, Swish or "
+        "another terminal."
+    )
+
+
+class TenderOpenError(RefusedError):
+    sentence = N_("Payment {tender} is under way ({state}). Wait for its answer or stop it.")

@@ -15,6 +15,7 @@ from oppet.goods.catalogue import Catalogue
 from oppet.journal.entry import Entry, Head
 from oppet.journal.kinds import Body, Elsewhere, Original
 from oppet.paper.paths import ReceiptPath
+from oppet.payments.paths import PayPath
 from oppet.register.errors import NeighboursAwayError
 from oppet.sale.lines import Came
 
@@ -124,6 +125,10 @@ class Neighbours(Protocol):
         """Our own parked basket goes on here. Raises TakenElsewhereError if another till has taken it."""
         ...
 
+    def at_risk_ore(self) -> int:
+        """What the store's other tills took at risk today, as last heard; 0 when nobody has said. Never raises."""
+        ...
+
     def hold(self, original: Original) -> Mapping[int, Came]:
         """Nobody else returns on this receipt while we do; gives what came back of its lines at other tills.
 
@@ -161,6 +166,9 @@ class Alone:
     def resume(self, sale: int) -> None:
         pass
 
+    def at_risk_ore(self) -> int:
+        return 0
+
     def hold(self, original: Original) -> Mapping[int, Came]:  # noqa: ARG002
         return {}
 
@@ -177,3 +185,4 @@ class Ports:
     others: dict[tuple[str, int], bytes] = field(default_factory=dict)  # public keys of the store's other tills
     copies: Copies = field(default_factory=Alone)
     neighbours: Neighbours = field(default_factory=Alone)
+    payments: Sequence[PayPath] = ()  # in the order they are offered

@@ -38,7 +38,8 @@ from oppet.journal.kinds import (
     SaleResumed,
     ScanRefused,
 )
-from oppet.register.desk import Desk
+from oppet.payments.tender import UNKNOWN
+from oppet.register.desk import Desk, settled
 from oppet.register.errors import NeedsQuantityError, NotPossibleNowError, TakenElsewhereError
 from oppet.register.ports import Parked
 from oppet.sale import basket as baskets
@@ -326,6 +327,9 @@ class Selling:
         desk.ready()
         basket = desk.basket()
         baskets.allow(basket, SaleParked, N_("parking"))
+        if basket.state != baskets.OPEN and not any(one.state == UNKNOWN for one in basket.pending()):
+            raise BasketStateError(state=basket.state, action=N_("parking"))
+        settled(basket)
         if not basket.standing():
             raise BasketEmptyError
         if sum(1 for other in desk.state.baskets.values() if other.state == baskets.PARKED) >= MOST_PARKED:

@@ -25,6 +25,7 @@ from oppet.journal.kinds import (
     Original,
     OutageBegan,
     OutageEnded,
+    PathSeen,
     Receipt,
     ReceiptPrinted,
     RegistrationGivenUp,
@@ -39,6 +40,8 @@ from oppet.journal.kinds import (
     SignedIn,
     SignedOut,
     SlipsPrinted,
+    TenderHeard,
+    TenderSent,
     TillStarted,
     TillStopped,
     TimeConfirmed,
@@ -47,12 +50,15 @@ from oppet.journal.kinds import (
     UnitOpened,
     UnitProbed,
 )
+from oppet.payments.risk import Risk
+from oppet.payments.tender import APPROVED, AT_RISK, DECLINED, PARTIAL, Attempt, advance, outcome_fits
 from oppet.sale import basket as baskets
 from oppet.sale.basket import Basket, Line
 from oppet.sale.lines import Came
 
 __all__ = ["State", "Unprinted", "came_back", "return_key"]
 
+FINAL = frozenset({APPROVED, PARTIAL, AT_RISK, DECLINED})
 COPY, NORMAL, TRAINING = "copy", "normal", "training"
 SERIES = {"kopia": COPY, "normal": NORMAL, "ovning": TRAINING}
 
@@ -86,6 +92,13 @@ class State(msgspec.Struct):
     returned: dict[str, Came] = {}  # original line → what came back of it
     lone_day: str = ""  # the last local day with returns that no store node knew of
     lone_ore: int = 0  # and what they came to
+    loose: dict[str, Attempt] = {}  # tenders still open at the outside whose basket is gone: "sale/tender"
+    requests: int = 0  # exchanges with payment services so far: each has a reference of its own
+    witness: dict[
+        str, str
+    ] = {}  # path → the last payment request it gave a final answer to: what a terminal that forgot nothing knows
+    risk: Risk = msgspec.field(default_factory=Risk)  # taken at risk today
+    paths: dict[str, PathSeen] = {}  # how each payment path was last seen
     closed_units: dict[str, str] = {}
     storage: dict[str, str] = {}  # unit → ok | high | full
     cases: dict[int, CaseOpened] = {}
@@ -109,7 +122,9 @@ class State(msgspec.Struct):
         if body is None:
             return
         sale: int = getattr(body, "sale", 0)
-        if sale and type(body) in _BASKET_KINDS:
+        if isinstance(body, TenderSent | TenderHeard):
+            self._tender(time, body)
+        elif sale and type(body) in _BASKET_KINDS:
             self._basket(sale, time, body)
         if (handler := _HANDLERS.get(type(body))) is not None:
             handler(self, body)
@@ -138,6 +153,41 @@ class State(msgspec.Struct):
                 self.current = 0
             if type(body) is not SaleParked:
                 del self.baskets[sale]
+                self.loose |= {f"{sale}/{one.tender}": one for one in basket.asked.values() if not one.over}
+
+    def attempts(self) -> list[Attempt]:
+        """Every tender that somebody outside decides and that is not over, oldest sale first."""
+        standing = [attempt for basket in self.baskets.values() for attempt in basket.asked.values()]
+        found = [attempt for attempt in (*standing, *self.loose.values()) if not attempt.over]
+        return sorted(found, key=lambda attempt: attempt.key)
+
+    def attempt(self, sale: int, tender: int) -> Attempt | None:
+        basket = self.baskets.get(sale)
+        found = basket.asked.get(tender) if basket is not None else None
+        return found if found is not None else self.loose.get(f"{sale}/{tender}")
+
+    def _tender(self, time: str, body: TenderSent | TenderHeard) -> None:
+        if isinstance(body, TenderSent):
+            self.requests += not body.repeat
+        else:
+            self._at_risk(time, body)
+        basket = self.baskets.get(body.sale)
+        if basket is not None:
+            baskets.apply(basket, time, body)
+        else:
+            advance(self.loose.get(f"{body.sale}/{body.tender}"), time, body)
+        attempt = self.attempt(body.sale, body.tender)
+        if attempt is None:
+            return
+        if attempt.state in FINAL:
+            self.witness[attempt.path] = attempt.request
+        if attempt.over:
+            self.loose.pop(f"{body.sale}/{body.tender}", None)
+
+    def _at_risk(self, time: str, body: TenderHeard) -> None:
+        attempt = self.attempt(body.sale, body.tender)
+        if body.outcome == AT_RISK and attempt is not None and outcome_fits(attempt, body.what, body.outcome):
+            self.risk = self.risk.add(local_day(parse_utc(time)), body.amount_ore)
 
     def _came_back(self, basket: Basket) -> None:
         if basket.mode == "return" and basket.original is not None:
@@ -251,6 +301,9 @@ class State(msgspec.Struct):
     def _outage_over(self, _: OutageEnded) -> None:
         self.outage = ""
 
+    def _path(self, body: PathSeen) -> None:
+        self.paths[body.path] = body
+
     def _time(self, body: TimeConfirmed) -> None:
         self.offset_ms = body.offset_ms
 
@@ -292,4 +345,5 @@ _HANDLERS: dict[type[Body], Callable[[State, Any], None]] = {
     OutageBegan: State._outage,
     OutageEnded: State._outage_over,
     TimeConfirmed: State._time,
+    PathSeen: State._path,
 }

@@ -17,13 +17,13 @@ from oppet.paper.sheet import Say
 from oppet.payments.means import KRONA
 from oppet.register.checkout import Checkout, Outcome
 from oppet.register.desk import Desk, Rules
-from oppet.register.drawer import Drawer
+from oppet.register.drawer import Drawer, Reserve
 from oppet.register.errors import EpochOverError, NotPossibleNowError
 from oppet.register.ports import Ports
 from oppet.register.printing import Coder, Printing
-from oppet.register.reserve import Reserve
 from oppet.register.returns import FindReceipt, Returns
 from oppet.register.selling import Selling
+from oppet.register.tenders import Tenders
 from oppet.sale import basket as baskets
 from oppet.sale.rights import Staff
 
@@ -41,6 +41,7 @@ class Till:
         self.returns = Returns(self.desk, by_code)
         self.drawer = Drawer(self.desk, self.printing)
         self.reserve = Reserve(self.desk)
+        self.tenders = Tenders(self.desk, self.checkout)
 
     def start(self, opening: EpochOpened) -> Outcome | None:
         """Begin a run: `opening` is the first entry of a new epoch's journal and is written once. Settles what was
@@ -60,13 +61,17 @@ class Till:
         prices = desk.ports.catalogue.version
         started = TillStarted(__version__, prices, desk.ports.installation, unclean, unconfirmed)
         desk.write(started, *self._changed_settings())
-        return self.checkout.resume()
+        outcome = self.checkout.resume()
+        self.tenders.resume()
+        return outcome
 
     def _changed_settings(self) -> Iterator[SettingChanged]:
         """What is set otherwise than when the till last started: behandlingshistorik (BFL 5:11). By 0: in the file, not here."""
         ports, before = self.desk.ports, self.desk.state.settings
         now = {f"limits.{name}": str(value) for name, value in asdict(self.desk.rules.limits).items()}
-        now |= {name: str(value) for name, value in asdict(self.desk.rules).items() if name != "limits"}
+        now |= {f"risk.{name}": str(value) for name, value in asdict(self.desk.rules.risk).items()}
+        now |= {name: str(value) for name, value in asdict(self.desk.rules).items() if name not in ("limits", "risk")}
+        now["payment_paths"] = ", ".join(path.name for path in ports.payments) or "–"
         now["units"] = ", ".join(unit.unit for unit in ports.units) or "–"
         now["receipt_paths"] = ", ".join(path.name for path in ports.paths) or "–"
         for name in sorted(now | before):

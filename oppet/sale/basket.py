@@ -30,9 +30,12 @@ from oppet.journal.kinds import (
     SaleOpened,
     SaleParked,
     SaleResumed,
+    TenderHeard,
     TenderReversed,
+    TenderSent,
     TenderTaken,
 )
+from oppet.payments.tender import Attempt, advance
 from oppet.sale.errors import BasketStateError
 
 __all__ = ["MOST_LINES", "NEXT", "Basket", "Line", "allow", "apply", "opened"]
@@ -62,13 +65,22 @@ NEXT: dict[tuple[str, type[Body]], str] = {
     (OPEN, SaleParked): PARKED,
     (OPEN, SaleAbandoned): ABANDONED,
     (OPEN, TenderTaken): PAYING,
-    (PARKED, SaleResumed): OPEN,
+    (OPEN, TenderSent): PAYING,
+    (PARKED, SaleResumed): OPEN,  # or being paid, see `apply`
+    (PARKED, TenderSent): PARKED,  # an unknown tender is asked about wherever its basket is
+    (PARKED, TenderHeard): PARKED,
+    (PARKED, TenderTaken): PARKED,
     (PARKED, SaleAbandoned): ABANDONED,
     (PARKED, SaleMoved): MOVED,  # it goes on at another till (R27)
     (PAYING, TenderTaken): PAYING,
+    (PAYING, TenderSent): PAYING,
+    (PAYING, TenderHeard): PAYING,  # the last one declined: open again, see `apply`
+    (PAYING, SaleParked): PARKED,  # while nobody knows what became of a tender (law 3)
     (PAYING, TenderReversed): PAYING,  # the last one reversed: open again, see `apply`
     (PAYING, SaleAbandoned): ABANDONED,  # no unit took it and a tender could not be taken back: a case holds it
     (PAYING, RegistrationSent): REGISTERING,
+    (REGISTERING, TenderSent): REGISTERING,
+    (REGISTERING, TenderHeard): REGISTERING,
     (REGISTERING, RegistrationSent): REGISTERING,
     (REGISTERING, RegistrationRefused): REGISTERING,
     (REGISTERING, RegistrationGivenUp): PAYING,
@@ -98,6 +110,7 @@ class Basket(msgspec.Struct):
     member: str = ""
     ages: dict[int, bool] = {}
     tenders: dict[int, TenderTaken] = {}
+    asked: dict[int, Attempt] = {}  # tenders that somebody outside decides, whatever became of them
     offers: tuple[LineOffer, ...] | None = None  # once money is taken, what was promised stands
     last_line: int = 0
     last_discount: int = 0
@@ -110,6 +123,10 @@ class Basket(msgspec.Struct):
     def paid_ore(self) -> int:
         """What the tenders taken so far pay."""
         return sum(tender.amount_ore for tender in self.tenders.values())
+
+    def pending(self) -> list[Attempt]:
+        """Tenders of which nobody knows yet whether they are paid."""
+        return [attempt for attempt in self.asked.values() if attempt.pending]
 
     def too_young(self) -> bool:
         """Whether the last check of the limit that is needed now said no: the goods are taken off, or the card is
@@ -159,13 +176,34 @@ def apply(basket: Basket, time: str, body: Body) -> None:
             basket.member = body.token
         case AgeChecked():
             basket.ages[body.limit] = body.passed
-        case TenderTaken():
-            basket.tenders[body.tender] = body
-            basket.offers = basket.offers if body.offers is None else body.offers
-            basket.last_tender = body.tender
-        case TenderReversed():
-            basket.tenders.pop(body.tender)
-            if not basket.tenders:
-                basket.state, basket.offers = OPEN, None
+        case SaleResumed():
+            basket.state = PAYING if basket.tenders or basket.pending() else OPEN
+        case TenderTaken() | TenderSent() | TenderHeard() | TenderReversed():
+            _tender(basket, time, body)
         case _:
             pass
+
+
+def _tender(basket: Basket, time: str, body: TenderTaken | TenderSent | TenderHeard | TenderReversed) -> None:
+    if isinstance(body, TenderReversed):
+        basket.tenders.pop(body.tender)
+        return _unpaid(basket)
+    after = advance(basket.asked.get(body.tender), time, body)
+    if isinstance(body, TenderHeard):
+        return _unpaid(basket)
+    if isinstance(body, TenderTaken):
+        basket.tenders[body.tender] = body
+    else:
+        assert after is not None, "what is sent begins an attempt"
+        basket.asked[body.tender] = after
+    basket.offers = basket.offers if body.offers is None else body.offers
+    basket.last_tender = max(basket.last_tender, body.tender)
+    return None
+
+
+def _unpaid(basket: Basket) -> None:
+    """Nothing taken and nothing asked for any more: the basket is open again, and what was promised is not."""
+    if not basket.tenders and not basket.pending():
+        basket.offers = None
+        if basket.state == PAYING:
+            basket.state = OPEN

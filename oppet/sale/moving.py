@@ -54,7 +54,7 @@ def folded(bodies: Sequence[Body]) -> Basket:
         if isinstance(body, DiscountWithdrawn) and body.discount not in basket.discounts:
             raise NotMovableError(why=N_("its entries do not belong together"))
         baskets.apply(basket, "", body)
-    if basket.state != baskets.PARKED or basket.tenders or not basket.standing():
+    if basket.state != baskets.PARKED or basket.tenders or basket.pending() or not basket.standing():
         raise NotMovableError(why=N_("it is not parked"))
     if basket.last_line > MOST_LINES:
         raise NotMovableError(why=N_("it holds too many lines"))

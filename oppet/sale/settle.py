@@ -94,7 +94,8 @@ def settle(basket: Basket, priced: Priced, identity: EpochOpened, number: int, u
         for line, share in zip(at_rate, shares, strict=True):
             parts[line.line.added.line] = share
     tenders = tuple(
-        ReceiptTender(t.means, t.amount_ore, t.given_ore, t.change_ore, t.reference) for t in basket.tenders.values()
+        ReceiptTender(t.means, t.amount_ore, t.given_ore, t.change_ore, t.reference, t.evidence, t.at_risk)
+        for t in basket.tenders.values()
     )
     paid = sum(t.amount_ore for t in tenders)
     rounding = paid - priced.total_ore

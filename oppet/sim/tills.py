@@ -289,6 +289,7 @@ class Neighbourhood(LaneNeighbours):
         self._client = cast(Any, _Wire(machine))
         self._clock = cast(Any, machine)
         self._gone: Sequence[tuple[int, Elsewhere]] = ()
+        self._at_risk_ore = 0
         self._machine = machine
 
     def resume(self, sale: int) -> None:

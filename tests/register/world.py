@@ -22,6 +22,7 @@ from oppet.journal.entry import Entry, body_of
 from oppet.journal.kinds import Body, EpochOpened, Original, Receipt, UnitRequest
 from oppet.paper.paths import PathKind, PathState, PrinterAwayError
 from oppet.paper.sheet import Paper
+from oppet.payments.paths import PayPath
 from oppet.register.desk import Rules
 from oppet.register.errors import NoReceiptError
 from oppet.register.ports import Alone, Copies, Neighbours, Ports
@@ -163,6 +164,7 @@ class World:
     vfs: str | None = None
     copies: Copies = field(default_factory=Alone)
     neighbours: Neighbours = field(default_factory=Alone)
+    payments: list[PayPath] = field(default_factory=list)
     journal: JournalFile | None = None
 
     @property
@@ -191,6 +193,7 @@ class World:
             "here",
             copies=self.copies,
             neighbours=self.neighbours,
+            payments=self.payments,
         )
 
     def opening(self) -> EpochOpened:

@@ -1,0 +1,321 @@
+"""Tenders that somebody outside decides: every one ends as paid or not paid by evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from oppet.journal.kinds import CaseOpened, Receipt, ReportMade, TenderHeard, TenderSent, TenderTaken
+from oppet.payments.risk import RiskTooHighError
+from oppet.register.errors import NotPossibleNowError, PathBusyError, PathMissingError, TenderOpenError
+from oppet.register.till import Till
+from oppet.sale.errors import BasketStateError
+from oppet.sale.rights import Staff
+from tests.register.services import FakeService
+from tests.register.world import BO, MILK, World, a_till
+
+PRICE = 1_690
+
+
+def shop(folder: Path, *services: FakeService) -> tuple[Till, World, FakeService]:
+    till, world = a_till(folder, payments=list(services) or [FakeService()])
+    first = world.payments[0]
+    assert isinstance(first, FakeService)
+    till.selling.pick(MILK)
+    return till, world, first
+
+
+def later(till: Till, world: World, seconds: int = 3, times: int = 1) -> None:
+    for _ in range(times):
+        world.clock.pass_ms(seconds * 1_000)
+        till.tenders.tick()
+
+
+def test_pt1_an_approved_card_finishes_the_sale_with_its_evidence(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    till.tenders.ask("card-1", PRICE)
+    assert till.tenders.tick()
+    assert till.tenders.outcome is not None
+    assert till.tenders.outcome.kind == "done"
+    [receipt] = world.bodies(Receipt)
+    assert isinstance(receipt, Receipt)
+    [tender] = receipt.tenders
+    assert (tender.means, tender.amount_ore) == ("card", PRICE)
+    assert tender.evidence is not None
+    assert tender.evidence.approval == "A1"
+    assert card.net() == PRICE
+    assert till.tenders.waiting() == []
+
+
+def test_pt1_the_intent_is_on_disk_before_the_first_byte_leaves(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    seen: list[int] = []
+    send = card.send
+
+    def looking(work: object) -> None:
+        seen.append(len(world.bodies(TenderSent)))
+        send(work)  # type: ignore[arg-type]
+
+    card.send = looking  # type: ignore[method-assign]
+    till.tenders.ask("card-1", PRICE)
+    assert seen == [1]
+
+
+def test_pt1_a_declined_card_opens_the_basket_again(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.plan = ["decline"]
+    till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    assert till.desk.basket().state == "open"
+    till.selling.pick(MILK)
+    till.checkout.pay("cash", 10_000)
+    assert len(world.bodies(Receipt)) == 1
+    assert card.net() == 0
+
+
+def test_pt2_r12_unknown_is_left_only_by_a_status_query_about_the_same_request(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.plan = ["silent_charged"]
+    till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    [waiting] = till.tenders.waiting()
+    assert waiting.state == "unknown"
+    later(till, world)
+    assert [work.what for work in card.works] == ["payment", "status"]
+    assert card.works[1].about == card.works[0].request != card.works[1].request
+    till.tenders.tick()
+    assert len(world.bodies(Receipt)) == 1
+    assert card.net() == PRICE
+
+
+def test_pt2_an_unknown_that_was_not_charged_ends_as_not_paid(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.plan = ["silent_not"]
+    till.tenders.ask("card-1", PRICE)
+    later(till, world, times=3)
+    assert till.tenders.waiting() == []
+    assert till.desk.basket().state == "open"
+    assert (card.net(), len(world.bodies(Receipt))) == (0, 0)
+
+
+def test_pt2_r12_nothing_is_asked_twice_while_nobody_knows(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.hold = True
+    till.tenders.ask("card-1", PRICE)
+    with pytest.raises(PathBusyError):
+        till.tenders.ask("card-1", PRICE)
+    with pytest.raises(TenderOpenError):
+        till.checkout.pay("cash", 10_000)
+    with pytest.raises(BasketStateError):
+        till.selling.park()
+    with pytest.raises(BasketStateError):
+        till.selling.pick(MILK)
+    with pytest.raises(PathMissingError):
+        till.tenders.ask("card-2", PRICE)
+    assert len(world.bodies(TenderSent)) == 1
+
+
+def test_pt4_r25_an_unknown_card_closes_its_terminal_only_and_goes_back_when_it_was_charged(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path, FakeService(), FakeService("swish", "swish", idempotent=True, exclusive=False))
+    card.plan = ["silent_charged"]
+    card.away = False
+    till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    card.away = True
+    till.checkout.pay("cash", 10_000)  # another tender
+    till.selling.pick(MILK)
+    with pytest.raises(PathBusyError):  # the next customer is not charged with the last one's amount
+        till.tenders.ask("card-1", PRICE)
+    till.tenders.ask("swish", PRICE)
+    till.tenders.tick()
+    assert len(world.bodies(Receipt)) == 2
+    later(till, world, 60, 3)
+    assert [one.state for one in till.tenders.waiting()] == ["unknown"]
+    card.away = False
+    later(till, world, 700, 4)
+    assert till.tenders.waiting() == []
+    assert (card.net(), list(card.reversed.values())) == (0, [PRICE])
+    assert world.bodies(CaseOpened) == []
+
+
+def test_pt4_a_reversal_that_is_refused_becomes_a_case(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.plan, card.refuses_reversals = ["silent_charged"], True
+    till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    till.checkout.pay("cash", 10_000)
+    later(till, world, 700, 5)
+    [case] = world.bodies(CaseOpened)
+    assert isinstance(case, CaseOpened)
+    assert (case.about, case.amount_ore) == ("reversal_failed", PRICE)
+    assert till.tenders.waiting() == []
+
+
+def test_pt4_an_approval_of_more_than_was_asked_is_never_taken(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.plan = ["more"]
+    till.tenders.ask("card-1", PRICE)
+    later(till, world, times=3)
+    assert (card.net(), world.bodies(TenderTaken)) == (0, [])
+
+
+def test_pt1_a_partial_approval_leaves_the_rest_to_pay(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.plan = ["partial"]
+    till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    assert till.desk.basket().paid_ore() == PRICE // 2
+    till.checkout.pay("cash", 10_000)
+    [receipt] = world.bodies(Receipt)
+    assert isinstance(receipt, Receipt)
+    assert [tender.means for tender in receipt.tenders] == ["card", "cash"]
+
+
+def test_pt2_an_abort_that_loses_the_race_leaves_the_choice_to_a_person(tmp_path: Path) -> None:
+    till, _, card = shop(tmp_path)
+    card.hold = True
+    tender = till.tenders.ask("card-1", PRICE)
+    till.tenders.abort(tender)
+    till.tenders.tick()
+    assert [one.state for one in till.tenders.waiting()] == ["aborting"]
+    card.book.clear()
+    card.settle_held(card.works[0])
+    till.tenders.tick()
+    assert till.tenders.outcome is None, "nobody finished it"
+    assert till.desk.basket().paid_ore() == PRICE
+    till.tenders.give_back(tender)
+    till.tenders.tick()
+    assert (card.net(), till.desk.basket().state) == (0, "open")
+
+
+def test_pt1_a_restart_between_sending_and_hearing_knows_nothing_and_asks(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.plan = ["silent_charged"]
+    till.tenders.ask("card-1", PRICE)
+    card.answers.clear()  # the power goes before anything is heard
+    again = world.start()
+    assert [one.state for one in again.tenders.waiting()] == ["unknown"]
+    later(again, world, times=3)
+    assert [work.what for work in card.works] == ["payment", "status"]
+    again.sign_in(Staff(7, "cashier"))
+    assert again.desk.basket().paid_ore() == PRICE
+    again.checkout.finish()
+    assert (card.net(), len(world.bodies(Receipt))) == (PRICE, 1)
+
+
+def test_pt2_a_parked_basket_takes_its_money_when_it_is_known(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.plan = ["silent_charged"]
+    till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    sale = till.selling.park()
+    till.selling.pick(MILK)
+    till.checkout.pay("cash", 10_000)
+    later(till, world, times=3)
+    assert till.desk.state.baskets[sale].paid_ore() == PRICE
+    till.selling.resume(sale)
+    till.checkout.finish()
+    assert (card.net(), len(world.bodies(Receipt)), len(card.reversed)) == (PRICE, 2, 0)
+
+
+def test_pt2_a_z_lists_what_nobody_knows_and_is_not_blocked(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.plan = ["silent_charged"]
+    till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    made = till.drawer.z(BO)
+    assert (made.report.open_tenders, made.report.open_tenders_ore, made.report.receipts) == (1, PRICE, 0)
+    assert len(world.bodies(ReportMade)) == 1
+
+
+def test_pt3_only_queries_are_sent_again_and_ever_more_slowly(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.plan = ["silent_charged"]
+    till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    card.away = True
+    for _ in range(3_600):
+        later(till, world, 1)
+    whats = [work.what for work in card.works]
+    assert set(whats[1:]) == {"status"}
+    assert 8 <= len(whats) <= 20
+
+
+def test_pt3_a_service_that_defines_it_gets_the_very_same_request_again(tmp_path: Path) -> None:
+    swish = FakeService("swish", "swish", idempotent=True, exclusive=False)
+    till, world, _ = shop(tmp_path, swish)
+    swish.plan = ["silent_not"]
+    till.tenders.ask("swish", PRICE)
+    swish.book.clear()  # the request never arrived
+    tell = swish.say
+
+    def not_found_yet(work: object, outcome: str, amount: int = 0) -> None:
+        tell(work, "in_progress" if outcome == "not_found" else outcome, amount)  # type: ignore[arg-type]
+        if outcome == "not_found":
+            swish.answers[-1] = msgspec.structs.replace(swish.answers[-1], why="not_found")
+
+    swish.say = not_found_yet  # type: ignore[method-assign]
+    later(till, world, 10, 4)
+    payments = [work for work in swish.works if work.what == "payment"]
+    assert len({work.request for work in payments}) == 1
+    assert (len(payments), payments[1].repeat) == (2, True)
+    assert swish.net() == PRICE
+
+
+def test_pt6_what_nobody_confirms_is_bounded(tmp_path: Path) -> None:
+    by_hand = FakeService("swish-alone", "swish", by_hand=True, exclusive=False)
+    till, world, _ = shop(tmp_path, by_hand)
+    tender = till.tenders.ask("swish-alone", PRICE)
+    by_hand.answers.clear()
+    till.tenders.vouch(tender, paid=True)
+    assert till.desk.state.risk.ore == PRICE
+    [taken] = world.bodies(TenderTaken)
+    assert isinstance(taken, TenderTaken)
+    assert taken.at_risk
+    till.checkout.finish()
+    for _ in range(40):
+        till.selling.pick(MILK)
+    with pytest.raises(RiskTooHighError):
+        till.tenders.ask("swish-alone", 40 * PRICE)
+
+
+def test_pt6_a_terminal_that_approves_alone_is_asked_within_the_budget(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.plan = ["offline"]
+    till.tenders.ask("card-1", PRICE, offline=True)
+    till.tenders.tick()
+    assert card.works[0].offline
+    assert (till.desk.state.risk.ore, len(world.bodies(Receipt))) == (PRICE, 1)
+
+
+def test_pt5_an_answer_to_another_request_is_dropped(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.hold = True
+    till.tenders.ask("card-1", PRICE)
+    work = card.works[0]
+    card.say(msgspec.structs.replace(work, request="another"), "approved", PRICE)
+    card.say(work, "approved", 0)
+    till.tenders.tick()
+    assert world.bodies(TenderHeard) == []
+    assert [one.state for one in till.tenders.waiting()] == ["asked"]
+
+
+def test_pt2_a_driver_that_says_nothing_at_all_is_overdue(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.hold = True
+    till.tenders.ask("card-1", PRICE)
+    later(till, world, 199)
+    assert [one.state for one in till.tenders.waiting()] == ["asked"]
+    later(till, world, 2)
+    assert [one.state for one in till.tenders.waiting()] == ["unknown"]
+
+
+def test_pt1_training_never_reaches_a_terminal(tmp_path: Path) -> None:
+    till, world = a_till(tmp_path, payments=[FakeService()])
+    till.selling.begin("training")
+    till.selling.pick(MILK)
+    with pytest.raises(NotPossibleNowError):
+        till.tenders.ask("card-1", PRICE)
+    assert world.bodies(TenderSent) == []
