@@ -28,8 +28,10 @@ setup: .venv/.ready $(MO)  ## make .venv from the locks, browser libraries and w
 demo: setup  ## open a chain in the browser: head office, two stores, four tills; only the control units are simulated
 	@$(OPPET) demo
 
+WORKERS := $(shell echo $$(( $$(nproc) + 1 )))  # tests wait for processes and browsers more than they reckon
+
 test: setup  ## every test that takes seconds; without Chromium the browser tests are left out, loudly
-	@$(PYTEST) -n auto --dist loadfile -m "not long"
+	@$(PYTEST) -n $(WORKERS) --dist loadfile --durations 25 -m "not long"
 
 # What CI runs, in CI's order. The docs check is part of the tests: tests/house/test_docs.py.
 check: setup format-check lint types imports test  ## format, lint, strict types, import contracts, tests and docs

@@ -71,13 +71,13 @@ class _NoDoors:
     """The other things a head office does behind the same port: none of them here."""
 
     def introduce(self, papers: tuple[Paper, ...]) -> int:
-        raise NotImplementedError(papers)
+        raise AssertionError(f"nobody here sends {papers!r}")
 
     def enrol(self, request: Request) -> Enrolled:
-        raise NotImplementedError(request)
+        raise AssertionError(f"nobody here sends {request!r}")
 
     def lane(self, signed: Signed) -> Signed:
-        raise NotImplementedError(signed)
+        raise AssertionError(f"nobody here sends {signed!r}")
 
     def who(self) -> KeeperInfo:
         return KeeperInfo("hq", "hq", "", HQ.public.hex())
