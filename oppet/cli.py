@@ -37,7 +37,7 @@ ROOMS: Mapping[str, str] = {
 VERBS: Mapping[str, Verb] = {
     "demo": Verb("oppet.demo.main:demo", "Open a chain on this machine: head office, two stores, four tills."),
     "till run": Verb("oppet.till.main:run", "Run a till from its settings file."),
-    "till staff": Verb("oppet.till.staff_verbs:staff", "Add somebody to the staff list, or give them a new PIN."),
+    "till staff": Verb("oppet.till.main:staff", "Add somebody to the staff list, or give them a new PIN."),
     "till enrol": Verb("oppet.till.epochs:enrol", "Give a till its name and papers with the manager's code."),
     "till retire": Verb("oppet.till.epochs:retire", "Take a till out of use, once all it wrote is kept."),
     "store run": Verb("oppet.store.main:run", "Run the store node: keeper, relay and the manager's pages."),

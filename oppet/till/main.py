@@ -1,4 +1,4 @@
-"""Wiring: settings to drivers, once. `oppet till run` and what the demo, tests and benchmarks start from.
+"""Wiring: settings to drivers, once. `oppet till run` and what the demo, tests and benchmarks start from; `oppet till staff`.
 
 Nothing opens on import. The newest epoch in the folder is used; the first run makes the key and epoch 1. A till with papers
 (`epochs.py`) has keepers and neighbours; one without works alone.
@@ -7,13 +7,21 @@ Nothing opens on import. The newest epoch in the folder is used; the first run m
 from __future__ import annotations
 
 import gc
+import getpass
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
 
 from oppet import __version__
-from oppet.base.errors import OppetError, UnavailableError
+from oppet.base.canonical import digest
+from oppet.base.errors import OppetError, RefusedError, UnavailableError
 from oppet.base.signing import Signer, Verifier
+from oppet.base.words import N_
 from oppet.drivers import files, serving
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.control_unit_skattedosan import SkattedosanUnit
@@ -21,7 +29,7 @@ from oppet.drivers.control_unit_xccsp import XccspUnit
 from oppet.drivers.journal_file import JournalFile
 from oppet.drivers.keys import load_key, make_key
 from oppet.drivers.neighbours import LaneNeighbours
-from oppet.drivers.pins import ArgonPins
+from oppet.drivers.pins import ArgonPins, digest_of
 from oppet.drivers.printer import FilePrinter, NetworkPrinter, ScreenPrinter, SerialPrinter
 from oppet.drivers.upload import JournalSource
 from oppet.drivers.words import sayer
@@ -34,17 +42,19 @@ from oppet.paper.paths import ReceiptPath
 from oppet.register.errors import SettingsError
 from oppet.register.ports import Ports
 from oppet.register.till import Till
-from oppet.sale.staff import StaffList, read_staff
+from oppet.sale.rights import RANK
+from oppet.sale.staff import Member, StaffList, read_staff
 from oppet.sync.enrolment import Enrolled
 from oppet.till.epochs import EpochFiles, epochs_in, newest
 from oppet.till.keepers import Keepers
 from oppet.till.settings import PrinterSettings, Settings, UnitSettings, read_settings
 from oppet.till.web import create_app
 
-__all__ = ["Opened", "catalogue_of", "open_till", "run", "serve"]
+__all__ = ["BadPinError", "BadRoleError", "Opened", "catalogue_of", "open_till", "run", "serve", "staff"]
 
 MODEL = "Öppet SE"
 FLUSH_MS = 500  # what a till that ends waits for its last entries to reach a keeper
+SHORTEST = 4  # of a PIN
 
 
 class Opened:
@@ -149,6 +159,53 @@ def run(settings: Path, *, announce: bool = False) -> int:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         print(json.dumps({"ready": True, "page": url}) if announce else f"The till is open: {url}", flush=True)
         serve(opened, listener)
+    return 0
+
+
+class BadPinError(RefusedError):
+    sentence = N_("A PIN is {shortest} to 12 digits, and not one digit repeated. Choose another.")
+
+
+class BadRoleError(RefusedError):
+    sentence = N_("There is no role “{role}”. There are: {roles}.")
+
+
+def staff(
+    file: Path,
+    *,
+    number: int,
+    role: str = "cashier",
+    badge: str = "",
+    remove: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Add somebody to the staff list, change their role or PIN, or take them off it. The PIN is asked for, never an argument.
+
+    Parameters
+    ----------
+    file
+        The staff list; made when missing.
+    number
+        The staff number.
+    role
+        cashier, supervisor or manager.
+    badge
+        What the scanner reads from the badge; only its digest is kept.
+    remove
+        Take the number off the list.
+    """
+    members = {m.number: m for m in (read_staff(files.read(file), str(file)) if file.exists() else [])}
+    if remove:
+        members.pop(number, None)
+    else:
+        if role not in RANK:
+            raise BadRoleError(role=role, roles=", ".join(RANK))
+        pin = getpass.getpass("PIN: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
+        if not (pin.isascii() and pin.isdigit() and SHORTEST <= len(pin) <= 12 and len(set(pin)) > 1):
+            raise BadPinError(shortest=SHORTEST)
+        said = {"number": number, "role": role, "pin": digest_of(pin), "badge": digest(badge.encode()) if badge else ""}
+        members[number] = msgspec.convert(said, Member)
+    files.write(file, msgspec.json.format(msgspec.json.encode(sorted(members.values(), key=lambda m: m.number))))
+    print(f"{file}: {len(members)} on the list")
     return 0
 
 

@@ -36,9 +36,8 @@ from oppet.sale.errors import NeedsApprovalError, ReservedError, WrongBadgeError
 from oppet.sale.rights import Staff
 from oppet.sale.staff import StaffList
 from oppet.till import views, web_day, web_sale
-from oppet.till.web_counter import Counter, Dialog, Message
+from oppet.till.web_counter import Counter, Dialog, Form, Message, StalePageError
 from oppet.till.web_display import Bell, display_about, display_events
-from oppet.till.web_form import Form, StalePageError
 
 __all__ = ["create_app"]
 

@@ -3,10 +3,13 @@
 Holds the till, who may act in this browser, and which pane is open. After each deed every region of the page is laid out, and only
 those that differ from what the browser has are sent; lines of the basket one by one. Leaves what a deed is to `web_sale.py` and
 `web_day.py`, HTTP to `web.py`. One lock: one deed at a time (W6). Keeps W7 (only what changed is sent).
+
+What a browser sent is read with suspicion, as a `Form`: short text, whole numbers, amounts and quantities, each with its bound.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -17,7 +20,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from oppet.base.money import thousandths
+from oppet.base.errors import RefusedError
+from oppet.base.money import parse_kronor, parse_milli, thousandths
+from oppet.base.words import N_
 from oppet.drivers.words import LANGUAGES, explain, role_words, say, sayer, translations
 from oppet.goods.article import Article
 from oppet.journal.kinds import CashCounted
@@ -35,11 +40,77 @@ from oppet.sale.rights import Staff
 from oppet.sale.staff import StaffList
 from oppet.till import views
 
-__all__ = ["REGIONS", "Counter", "Dialog", "Message"]
+__all__ = [
+    "REGIONS",
+    "Counter",
+    "Desktop",
+    "Dialog",
+    "Form",
+    "Message",
+    "NotAWholeNumberError",
+    "StalePageError",
+    "Unknown",
+]
 
 TEMPLATES = Path(__file__).parent / "templates"
 REGIONS = ("status", "head", "total", "actions", "pane", "pay_bar", "message", "dialog")
 SESSION = b"oppet session 1\n"
+
+
+# --- what a browser sent
+
+LONGEST_TEXT = 2_000  # a web address in a code is the longest thing anybody scans
+WHOLE = re.compile(r"[0-9]{1,9}")
+
+
+class NotAWholeNumberError(RefusedError):
+    sentence = N_("“{text}” is not a whole number. Write it with digits only.")
+
+
+class StalePageError(RefusedError):
+    sentence = N_("This window showed an older basket, so nothing was done. It has been brought up to date: try again.")
+
+
+class Form:
+    """Fields by name; one that is missing is empty."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = fields
+
+    def text(self, name: str, longest: int = LONGEST_TEXT) -> str:
+        """At most one character more than `longest`, so that whoever reads it refuses what is too long."""
+        return self._fields.get(name, "")[: longest + 1]
+
+    def whole(self, name: str, otherwise: int = 0) -> int:
+        """Raises NotAWholeNumberError; an empty field is `otherwise`."""
+        text = self.text(name, 40).strip()
+        if not text:
+            return otherwise
+        if not WHOLE.fullmatch(text):
+            raise NotAWholeNumberError(text=text)
+        return int(text)
+
+    def ore(self, name: str) -> int:
+        """Raises NotAnAmountError, for an empty field too."""
+        return parse_kronor(self.text(name, 40))
+
+    def milli(self, name: str) -> int:
+        """Raises NotAnAmountError, for an empty field too."""
+        return parse_milli(self.text(name, 40))
+
+    def has(self, name: str) -> bool:
+        return bool(self._fields.get(name, "").strip())
+
+    def fields(self) -> dict[str, str]:
+        """Everything but who approves: what an approval dialog sends once more."""
+        return {
+            n: v[:LONGEST_TEXT]
+            for n, v in self._fields.items()
+            if n not in {"approver", "approver_pin", "seen", "sale"}
+        }
+
+
+# --- what it is shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,7 @@ from oppet.paper.reports import report_paper
 from oppet.paper.sheet import amount
 from oppet.register.drawer import DENOMINATIONS
 from oppet.sale.rights import Staff
-from oppet.till.web_counter import Counter, Message
-from oppet.till.web_form import Form
+from oppet.till.web_counter import Counter, Form, Message
 from oppet.till.web_sale import Deed
 
 __all__ = ["DEEDS"]

@@ -22,8 +22,7 @@ from oppet.register.errors import NeedsQuantityError, NotPossibleNowError, Taken
 from oppet.sale import basket as baskets
 from oppet.sale.errors import AgeNotCheckedError
 from oppet.sale.rights import Staff
-from oppet.till.web_counter import Counter, Desktop, Dialog, Message, Unknown
-from oppet.till.web_form import Form
+from oppet.till.web_counter import Counter, Desktop, Dialog, Form, Message, Unknown
 
 __all__ = ["DEEDS", "Deed"]
 
