@@ -1,8 +1,9 @@
 """Means of payment, as a table: what each is called, whether it gives change, and where the books put it.
 
 Card and Swish here are confirmed by the cashier from a stand-alone terminal's slip or the shop's own Swish phone;
-paths that the till itself speaks to come with their own state machine. Keeps PAY1 (cash alone is rounded, once) and
-PAY2 (nothing pays more than is owed but cash, which gives change).
+paths that the till itself speaks to come with their own state machine. Keeps PAY1 (cash alone is rounded, once),
+PAY2 (nothing pays more than is owed but cash, which gives change) and PAY3 (suggested sums pay, change is counted out in the fewest
+pieces).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from oppet.base.errors import RefusedError
 from oppet.base.words import N_
 
 __all__ = [
-    "CASH", "KRONA", "MEANS", "Means", "NotWholeKronorError", "TooMuchError", "UnknownMeansError", "cash_due", "means",
+    "CASH", "DENOMINATIONS", "KRONA", "MEANS", "Means", "NotWholeKronorError", "TooMuchError", "UnknownMeansError", "cash_due",
+    "likely_cash", "means", "pieces",
 ]  # fmt: skip
 
 
@@ -26,6 +28,9 @@ class Means:
 
 
 CASH = "cash"
+DENOMINATIONS = (100_000, 50_000, 20_000, 10_000, 5_000, 2_000, 1_000, 500, 200, 100)  # öre, reference §10
+ROUND_SUMS = (1_000, 5_000, 10_000, 20_000, 50_000, 100_000)  # öre: people pay up to the next of these
+MOST_SUGGESTED = 6
 KRONA = 100  # öre: the smallest coin (lag 1970:1029); only a replay under foreign law hands in another
 MEANS: dict[str, Means] = {
     m.name: m
@@ -64,3 +69,28 @@ def means(name: str) -> Means:
 def cash_due(due_ore: int, coin_ore: int = KRONA) -> int:
     """Round what is left to pay in cash to a whole krona: 1–49 öre down, 50–99 up (lag 1970:1029, reference §10)."""
     return (due_ore + coin_ore // 2) // coin_ore * coin_ore
+
+
+def likely_cash(due_ore: int) -> tuple[int, ...]:
+    """What a customer who owes this is likely to hand over, in öre, least first: the exact sum, then round ones.
+
+    Nothing for what rounds to nothing.
+    """
+    due = cash_due(due_ore)
+    if due <= 0:
+        return ()
+    sums = {due} | {-(-due // step) * step for step in ROUND_SUMS}
+    return tuple(sorted(sums)[:MOST_SUGGESTED])
+
+
+def pieces(amount_ore: int) -> tuple[tuple[int, int], ...]:
+    """A sum in as few notes and coins as can be, largest first: (denomination in öre, how many). Öre below a krona are left out.
+
+    Taking the largest first is always the fewest for the Swedish denominations.
+    """
+    left, found = max(0, amount_ore), []
+    for denomination in DENOMINATIONS:
+        count, left = divmod(left, denomination)
+        if count:
+            found.append((denomination, count))
+    return tuple(found)

@@ -25,6 +25,7 @@ from oppet.journal.kinds import (
     SlipsPrinted,
 )
 from oppet.paper.sheet import Paper
+from oppet.payments.means import DENOMINATIONS
 from oppet.register.desk import Desk, unsettled
 from oppet.register.errors import NotPossibleNowError
 from oppet.register.printing import Printing
@@ -33,7 +34,6 @@ from oppet.sale.rights import Staff, approver
 
 __all__ = ["DENOMINATIONS", "MOST_SLIPS", "Drawer", "Reserve"]
 
-DENOMINATIONS = (100_000, 50_000, 20_000, 10_000, 5_000, 2_000, 1_000, 500, 200, 100)  # öre, reference §10
 MOST_PIECES = 10_000
 MOST_SLIPS = 200
 
