@@ -19,7 +19,7 @@ LIBRARIES = {
     "base": {"cryptography", "msgspec"},
     "journal": {"msgspec"},
     "goods": {"biip", "msgspec"},
-    "payments": {"msgspec"},
+    "payments": {"cryptography", "msgspec"},
     "sale": {"msgspec"},
     "paper": {"msgspec"},
     "fiscal": {"msgspec"},
