@@ -1,9 +1,9 @@
 """The shared-key envelope of nexo's local transport: who wrote a message, and that nobody has touched it.
 
-As published by Adyen as "SecuredMessage": PBKDF2 for the keys, AES-256-CBC over the whole clear message, HMAC-SHA256 over its plaintext, and
-a clear copy of the header outside. The nonce is handed in by the driver, fresh for each message. Every way of being wrong is one and the
-same `BadSecuredError`: an answer that tells a bad padding from a bad MAC can be asked for the plaintext. Keeps PT5. What a message
-means is `nexo.py`'s.
+As published by Adyen as "SecuredMessage": PBKDF2 for the keys, AES-256-CBC over the whole clear message, HMAC-SHA256 over its
+plaintext, and a clear copy of the header outside. The nonce is handed in by the driver, fresh for each message. Every way of being wrong
+is one and the same `BadSecuredError`: an answer that tells a bad padding from a bad MAC can be asked for the plaintext. Keeps PT5.
+What a message means is `nexo.py`'s.
 """
 
 from __future__ import annotations

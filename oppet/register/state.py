@@ -179,8 +179,8 @@ class State(msgspec.Struct):
         attempt = self.attempt(body.sale, body.tender)
         if attempt is None:
             return
-        if attempt.state in FINAL:
-            self.witness[attempt.path] = attempt.request
+        if isinstance(body, TenderHeard) and body.outcome in FINAL and attempt.state in FINAL:
+            self.witness[attempt.path] = attempt.request  # not where it was never processed: nobody would know that one
         if attempt.over:
             self.loose.pop(f"{body.sale}/{body.tender}", None)
 

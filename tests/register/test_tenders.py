@@ -312,6 +312,19 @@ def test_pt2_a_driver_that_says_nothing_at_all_is_overdue(tmp_path: Path) -> Non
     assert [one.state for one in till.tenders.waiting()] == ["unknown"]
 
 
+def test_pt2_what_a_terminal_never_processed_is_no_witness_to_its_memory(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.plan = ["decline", "not_now", "silent_not"]
+    till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    till.tenders.ask("card-1", PRICE)
+    later(till, world, times=2)
+    assert [work.what for work in card.works] == ["payment", "payment", "payment", "status"]
+    assert [work.witness for work in card.works[1:]] == [card.works[0].request] * 3
+
+
 def test_pt1_training_never_reaches_a_terminal(tmp_path: Path) -> None:
     till, world = a_till(tmp_path, payments=[FakeService()])
     till.selling.begin("training")
