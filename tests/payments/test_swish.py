@@ -32,7 +32,7 @@ REFUND = {
 }  # fmt: skip
 
 
-def told(base: Mapping[str, object] = PAID, **changes: object) -> bytes:
+def told(base: Mapping[str, object] = PAID, /, **changes: object) -> bytes:
     return json.dumps({**base, **changes}).encode()
 
 
