@@ -20,7 +20,7 @@ from oppet.base.words import N_
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.keeper_client import KeeperClient
 from oppet.journal.entry import body_of, parse
-from oppet.journal.kinds import Body, Elsewhere, Original
+from oppet.journal.kinds import Body, Elsewhere, Original, ReceiptTender
 from oppet.register.errors import HeldElsewhereError, NeighboursAwayError, TakenElsewhereError
 from oppet.register.ports import Parked
 from oppet.sale.errors import NotMovableError
@@ -60,6 +60,7 @@ class LaneNeighbours:
         self._clock = clock if clock is not None else SystemClock()
         self._gone: Sequence[tuple[int, Elsewhere]] = ()
         self._at_risk_ore = 0
+        self._paid: tuple[Original, Sequence[ReceiptTender]] | None = None  # of the last receipt that was held
 
     def at_risk_ore(self) -> int:
         """What the store's other tills took at risk today, as the node last said."""
@@ -105,7 +106,11 @@ class LaneNeighbours:
             raise HeldElsewhereError(till=told.refused.by)
         if told.came is None:
             raise NeighboursAwayError  # the node does not know the receipt: nobody knows what came back of it
+        self._paid = (original, told.paid)
         return {came.line: Came(came.quantity_milli, came.amount_ore, came.net_ore) for came in told.came}
+
+    def paid(self, original: Original) -> Sequence[ReceiptTender]:
+        return self._paid[1] if self._paid is not None and self._paid[0] == original else ()
 
     # --- behind the calls
 

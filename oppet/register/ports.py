@@ -13,7 +13,7 @@ from oppet.base.signing import Signer
 from oppet.fiscal.unit import ControlUnit
 from oppet.goods.catalogue import Catalogue
 from oppet.journal.entry import Entry, Head
-from oppet.journal.kinds import Body, Elsewhere, Original
+from oppet.journal.kinds import Body, Elsewhere, Original, ReceiptTender
 from oppet.paper.paths import ReceiptPath
 from oppet.payments.paths import PayPath
 from oppet.register.errors import NeighboursAwayError
@@ -135,6 +135,10 @@ class Neighbours(Protocol):
         Raises HeldElsewhereError while another till holds it."""
         ...
 
+    def paid(self, original: Original) -> Sequence[ReceiptTender]:
+        """How that receipt was paid, as the last `hold` on it heard; nothing when nobody has said. Never raises."""
+        ...
+
 
 class Alone:
     """No keeper and no neighbour: what a till on its own has, and what tests begin with.
@@ -171,6 +175,9 @@ class Alone:
 
     def hold(self, original: Original) -> Mapping[int, Came]:  # noqa: ARG002
         return {}
+
+    def paid(self, original: Original) -> Sequence[ReceiptTender]:  # noqa: ARG002
+        return ()
 
 
 @dataclass

@@ -7,14 +7,14 @@ and while it is silent a till alone returns only so much.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from oppet.base.clock import local_day
 from oppet.base.errors import UnavailableError
 from oppet.base.money import kronor, thousandths
 from oppet.base.words import N_
-from oppet.journal.kinds import LineAdded, Original, Receipt, ReceiptLine, SaleOpened
+from oppet.journal.kinds import LineAdded, Original, Receipt, ReceiptLine, ReceiptTender, SaleOpened
 from oppet.register.desk import Desk
 from oppet.register.errors import LoneReturnError, NoReceiptError
 from oppet.register.state import NORMAL, came_back, return_key
@@ -161,6 +161,25 @@ class Returns:
             raise NoReceiptError(number=basket.original.number)
         return self._shown[basket.sale]
 
+    def paid(self, basket: Basket) -> Sequence[ReceiptTender]:
+        """How the original was paid, for money that goes back the same way. Nothing until another till's code is shown again.
+
+        This till's journal knows; for every other till the signed code says which payments, and the store node what more is
+        known of those: a node that was taken over sends nobody's money to another card.
+        """
+        original, journal = basket.original, self._desk.ports.journal
+        if original is None:
+            return ()
+        if (original.till, original.epoch) == (journal.till, journal.epoch):
+            filed = self._desk.filed(NORMAL, original.number)
+            return filed.body.tenders if filed is not None and isinstance(filed.body, Receipt) else ()
+        shown = self._shown.get(basket.sale)
+        if shown is None:
+            return ()
+        self._came_elsewhere(basket)  # the node is asked once, and tells this too
+        more = {_same(tender): tender for tender in self._desk.ports.neighbours.paid(original)}
+        return tuple(more.get(_same(tender), tender) for tender in shown.tenders)
+
     def lines(self) -> list[Returnable]:
         """What may still come back of the original: less what came back before and what open and parked returns
         hold.
@@ -209,3 +228,7 @@ class Returns:
             self._may_alone(basket, sum(body.amount_ore - sum(less.ore for less in body.discounts) for body in bodies))
         desk.write(*bodies, sign=False)
         return bodies[0]
+
+
+def _same(tender: ReceiptTender) -> tuple[str, int, str]:
+    return tender.means, tender.amount_ore, tender.reference

@@ -20,6 +20,7 @@ from oppet.journal.kinds import (
     Body,
     Evidence,
     PathSeen,
+    ReceiptTender,
     ReversalFailed,
     TenderHeard,
     TenderReversed,
@@ -49,6 +50,7 @@ from oppet.payments.tender import (
 from oppet.register.checkout import Checkout, Outcome
 from oppet.register.desk import Desk, unsettled
 from oppet.register.errors import NotPossibleNowError, PathBusyError, PathMissingError, TenderOpenError
+from oppet.register.returns import Returns
 from oppet.sale import basket as baskets
 from oppet.sale.basket import Basket
 from oppet.sale.settle import decide_tender, left_to_pay
@@ -76,9 +78,10 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Tenders:
-    def __init__(self, desk: Desk, checkout: Checkout) -> None:
+    def __init__(self, desk: Desk, checkout: Checkout, returns: Returns) -> None:
         self._desk = desk
         self._checkout = checkout
+        self._returns = returns
         self._paths: dict[str, PayPath] = {path.name: path for path in desk.ports.payments}
         self._sent: dict[str, int] = {}  # request → the counter when it went out, in this run
         self._last: dict[tuple[int, int], int] = {}  # tender → the counter at its last exchange, in this run
@@ -110,7 +113,7 @@ class Tenders:
         request = self._next_request(path)
         sent = TenderSent(
             basket.sale, decided.tender.tender, what, name, path.means, amount_ore, request,
-            original=self._original(basket, path.means) if back else None,
+            original=self._original(basket, path.means, amount_ore) if back else None,
             offline=offline, by=state.staff, offers=decided.tender.offers,
         )  # fmt: skip
         self._write_and_send(path, sent)
@@ -164,6 +167,10 @@ class Tenders:
         if attempt.back or not attempt.held:
             raise NotPossibleNowError(action=N_("Taking a payment back"), why=N_("its service does not take it back"))
         self._send(attempt, REVERSAL)
+
+    def originals(self) -> list[ReceiptTender]:
+        """How the original of the open return was paid, for the page: money goes back the way it came (PT9)."""
+        return list(self._returns.paid(self._desk.basket()))
 
     # --- what comes back
 
@@ -242,20 +249,16 @@ class Tenders:
             raise NotPossibleNowError(action=N_("Stopping this payment"), why=N_("it is not waiting for an answer"))
         return attempt
 
-    def _original(self, basket: Basket, means: str) -> Evidence | None:
-        """What a refund refers to: the payment of the original receipt by the same means, if this till took it."""
-        if basket.original is None:
-            return None
-        journal = self._desk.ports.journal
-        if (basket.original.till, basket.original.epoch) != (journal.till, journal.epoch):
-            return None
-        filed = self._desk.filed("normal", basket.original.number)
-        tenders = getattr(filed.body, "tenders", ()) if filed is not None else ()
-        for tender in tenders:
-            if tender.means == means and tender.evidence is not None:
-                found: Evidence = tender.evidence
-                return found
-        return None
+    def _original(self, basket: Basket, means: str, amount_ore: int) -> Evidence | None:
+        """What a refund refers to: the smallest payment of the original by the same means that covers it, each once (PT9)."""
+        left = [
+            tender for tender in self._returns.paid(basket) if tender.means == means and _evidence(tender) is not None
+        ]
+        asked = [one for one in basket.asked.values() if one.back and one.means == means and (one.pending or one.held)]
+        for before in sorted(asked, key=lambda one: one.tender):
+            if left:
+                left.remove(_covering(left, before.amount_ore))
+        return _evidence(_covering(left, amount_ore)) if left else None
 
     def _next_request(self, path: PayPath) -> str:
         journal = self._desk.ports.journal
@@ -273,7 +276,7 @@ class Tenders:
             Work(
                 sent.what, sent.sale, sent.tender, sent.request, sent.amount_ore, parse_utc(attempt.time), sent.about,
                 attempt.state == REVERSAL_UNKNOWN, attempt.back, sent.original, sent.offline, sent.repeat,
-                desk.state.witness.get(sent.path, ""),
+                desk.state.witness.get(sent.path, ""), attempt.taken,
             )
         )  # fmt: skip
 
@@ -410,3 +413,16 @@ class Tenders:
     def _progress(self, attempt: Attempt) -> Progress | None:
         path = self._paths.get(attempt.path)
         return path.progress(attempt.live or attempt.request) if path is not None else None
+
+
+def _covering(tenders: Sequence[ReceiptTender], amount_ore: int) -> ReceiptTender:
+    """The smallest that is at least so much; the largest where none is."""
+    enough = [tender for tender in tenders if tender.amount_ore >= amount_ore]
+    return min(enough, key=lambda one: one.amount_ore) if enough else max(tenders, key=lambda one: one.amount_ore)
+
+
+def _evidence(tender: ReceiptTender) -> Evidence | None:
+    """What is known of a payment. A receipt's code says only the reference: enough for Swish, not for a card terminal."""
+    if tender.evidence is not None:
+        return tender.evidence
+    return Evidence(reference=tender.reference) if tender.reference and tender.means != "card" else None

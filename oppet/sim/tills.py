@@ -290,6 +290,7 @@ class Neighbourhood(LaneNeighbours):
         self._clock = cast(Any, machine)
         self._gone: Sequence[tuple[int, Elsewhere]] = ()
         self._at_risk_ore = 0
+        self._paid = None
         self._machine = machine
 
     def resume(self, sale: int) -> None:

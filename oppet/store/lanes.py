@@ -526,7 +526,8 @@ class LaneDesk:
         return Told("", entries=entries, granted=True)
 
     def _hold(self, place: Place, asking: tuple[str, int]) -> Told:
-        if self._bought(place) is None:
+        bought = self._bought(place)
+        if bought is None:
             return Told("", refused=Refused("unknown"))
         now, rulings = self._clock.now(), self._rulings
         other = rulings.held_by(self._folds, place, asking, now, utc_text(max(0, now - HOLD_MS)))
@@ -537,7 +538,7 @@ class LaneDesk:
         self._post.write(ActDone(0, HELD, _text(place), facts=facts))
         rulings.holds = {known: held for known, held in rulings.holds.items() if now - held.since < HOLD_MS}
         rulings.holds[place] = hold
-        return Told("", came=came_back(self._folds, place, asking), granted=True)
+        return Told("", came=came_back(self._folds, place, asking), paid=bought.tenders, granted=True)
 
     def _catch_up(self) -> None:
         for one in self._shelf.streams():

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from oppet.base import canonical
 from oppet.base.signing import Signer, Verifier
+from oppet.journal.kinds import ReceiptTender
 from oppet.sync.messages import Epoch, Name, Number, Signature, Time
 
 __all__ = [
@@ -115,6 +116,9 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     gone: tuple[Gone, ...] = ()  # beside `parked`
     entries: tuple[str, ...] | None = None  # whole entries, as journalled, of a basket that was given
     came: tuple[Came, ...] | None = None
+    paid: tuple[
+        ReceiptTender, ...
+    ] = ()  # beside `came`: how the original was paid, for money that goes back the same way
     granted: bool = False
     refused: Refused | None = None
 

@@ -11,7 +11,7 @@ import pytest
 from oppet.base.signing import Signer
 from oppet.drivers.neighbours import LaneNeighbours
 from oppet.journal.entry import NOTHING, Head, seal
-from oppet.journal.kinds import Elsewhere, Original, SaleOpened, SaleParked
+from oppet.journal.kinds import Elsewhere, Evidence, Original, ReceiptTender, SaleOpened, SaleParked
 from oppet.register.errors import HeldElsewhereError, NeighboursAwayError, TakenElsewhereError
 from oppet.sale.errors import NotMovableError
 from oppet.sale.lines import Came
@@ -97,8 +97,12 @@ def test_r27_our_own_basket_goes_on_unless_another_till_has_it(tmp_path: Path) -
 def test_r17_what_came_back_elsewhere_and_who_holds_it(tmp_path: Path) -> None:
     original = Original("S01-K2", 1, 44)
     with served(tmp_path) as keeper:
-        neighbours, node = asking(keeper, Told("", came=(lanes.Came(2, 1000, 500, 450),)))
+        card = ReceiptTender("card", 500, 500, 0, "T1", Evidence("T1", "2026-11-22T10:00:00Z"))
+        neighbours, node = asking(keeper, Told("", came=(lanes.Came(2, 1000, 500, 450),), paid=(card,)))
+        assert neighbours.paid(original) == ()
         assert neighbours.hold(original) == {2: Came(1000, 500, 450)}
+        assert neighbours.paid(original) == (card,)
+        assert neighbours.paid(Original("S01-K2", 1, 45)) == ()
         assert node.heard[0].ask == AskHold("S01-K2", 1, 44)
         node.next = Told("", refused=Refused("held", "S01-K2"))
         with pytest.raises(HeldElsewhereError):

@@ -19,6 +19,7 @@ from oppet.journal.kinds import (
     MemberShown,
     Original,
     Receipt,
+    ReceiptTender,
     SaleMoved,
     SaleOpened,
     SaleParked,
@@ -49,6 +50,7 @@ class FakeNode(Alone):
     taken: dict[int, Elsewhere] = field(default_factory=dict)  # our baskets that went elsewhere
     told: dict[int, Elsewhere] = field(default_factory=dict)
     came: Mapping[int, Came] = field(default_factory=dict)
+    tenders: Sequence[ReceiptTender] = ()  # how every receipt of the other tills was paid
     held_by: str = ""
     asked: list[str] = field(default_factory=list)
 
@@ -81,6 +83,9 @@ class FakeNode(Alone):
         if self.held_by:
             raise HeldElsewhereError(till=self.held_by)
         return self.came
+
+    def paid(self, original: Original) -> Sequence[ReceiptTender]:
+        return () if self.silent else self.tenders
 
 
 THERE = Elsewhere("K4", 2, 17)

@@ -10,7 +10,7 @@ import pytest
 
 from oppet.base.signing import Signer, Verifier
 from oppet.fiscal.series import believe_series, wrong_sums
-from oppet.journal.kinds import LineAdded, Original, Receipt, SaleOpened
+from oppet.journal.kinds import Evidence, LineAdded, Original, Receipt, ReceiptTender, SaleOpened, TenderSent
 from oppet.paper.electronic import ForgedReceiptError, UnknownTillError, pack, unpack
 from oppet.register.errors import NoReceiptError, NotPossibleNowError
 from oppet.register.till import Till
@@ -24,6 +24,8 @@ from oppet.sale.errors import (
     TooManyLinesError,
 )
 from tests.register.acts import refused
+from tests.register.services import FakeService
+from tests.register.test_neighbours import FakeNode
 from tests.register.world import ALVA, BANANA, BO, BREAD, COLA, CRISPS, MILK, SECRET, World, a_till
 
 OTHER = Signer(bytes(31) + b"\x07")
@@ -323,3 +325,97 @@ def test_s2_nothing_is_taken_once_money_is_given_back(tmp_path: Path) -> None:
     assert [(t.means, t.amount_ore) for t in receipts(world)[1].tenders] == [("card", 500), ("cash", 1_200)]
     assert till.desk.state.tally.cash_expected_ore() == 50_000 - 1_200
     assert len(world.bodies(LineAdded)) == 2
+
+
+# --- money goes back the way it came
+
+
+def asked_back(world: World) -> list[tuple[int, str]]:
+    """What each refund asked for, and which payment it named."""
+    sent = [body for body in world.bodies(TenderSent) if isinstance(body, TenderSent) and body.what == "refund"]
+    return [(body.amount_ore, body.original.reference if body.original is not None else "") for body in sent]
+
+
+def by_card(ore: int, reference: str) -> ReceiptTender:
+    return ReceiptTender("card", ore, ore, 0, reference, Evidence(reference, "2026-11-21T15:00:00Z", "A1"))
+
+
+def test_pt9_a_refund_names_the_payment_that_this_till_took(tmp_path: Path) -> None:
+    till, world = a_till(tmp_path, payments=[FakeService()])
+    till.selling.pick(MILK, 3000)
+    till.tenders.ask("card-1", 5_070)
+    till.tenders.tick()
+    till.returns.begin("1", BO)
+    till.returns.take(1, 1000)
+    assert [tender.means for tender in till.tenders.originals()] == ["card"]
+    till.tenders.ask("card-1", 1_690)
+    till.tenders.tick()
+    assert asked_back(world) == [(1_690, "T100001")]
+    assert [receipt.kind for receipt in receipts(world)] == ["sale", "return"]
+
+
+def sold_by_card(folder: Path, *amounts: int, node: FakeNode) -> tuple[Till, Store, str]:
+    """A till and the code of another till's receipt, paid by card in these parts; the node knows each with its time."""
+    store = Store(folder, neighbours=node, payments=[FakeService()])
+    till = store.start()
+    till.sign_in(ALVA)
+    till.drawer.set_float(50_000)
+    till.selling.pick(MILK, 3000)
+    for amount in amounts:
+        till.tenders.ask("card-1", amount)
+        till.tenders.tick()
+    [receipt] = receipts(store)
+    node.tenders = receipt.tenders
+    return till, store, code_from("K4", receipt, OTHER)
+
+
+def test_pt9_a_refund_names_the_payment_that_another_till_took_by_code_and_the_nodes_word(tmp_path: Path) -> None:
+    node = FakeNode()
+    till, store, theirs = sold_by_card(tmp_path, 5_070, node=node)
+    till.returns.begin(theirs, BO)
+    till.returns.take(1, 1000)
+    again = store.start()
+    again.sign_in(ALVA)
+    assert again.tenders.originals() == [], "the code must be shown again"
+    again.returns.begin(theirs)
+    assert again.tenders.originals() == list(node.tenders)
+    again.tenders.ask("card-1", 1_690)
+    assert asked_back(store) == [(1_690, "T100001")]
+
+
+def test_pt9_a_node_that_was_taken_over_sends_no_money_to_another_card(tmp_path: Path) -> None:
+    node = FakeNode()
+    till, store, theirs = sold_by_card(tmp_path, 5_070, node=node)
+    node.tenders = (by_card(5_070, "CLEO"),)
+    till.returns.begin(theirs, BO)
+    till.returns.take(1, 3000)
+    till.tenders.ask("card-1", 5_070)
+    assert asked_back(store) == [(5_070, "")]
+
+
+def test_pt9_with_no_node_a_shown_code_names_a_swish_payment_and_no_card_payment(tmp_path: Path) -> None:
+    swish = FakeService("swish", "swish", exclusive=False, idempotent=True)
+    store = Store(tmp_path, neighbours=FakeNode(silent=True), payments=[FakeService(), swish])
+    till = store.start()
+    till.sign_in(ALVA)
+    till.drawer.set_float(50_000)
+    for article, path in ((MILK, "card-1"), (BREAD, "swish")):
+        till.selling.pick(article)
+        till.tenders.ask(path, till.desk.priced(till.desk.basket()).total_ore)
+        till.tenders.tick()
+    for receipt, path in zip(receipts(store), ("card-1", "swish"), strict=True):
+        till.returns.begin(code_from("K4", receipt, OTHER), BO)
+        till.returns.take(1, 1000)
+        till.tenders.ask(path, receipt.total_ore)
+        till.tenders.tick()
+    assert asked_back(store) == [(1_690, ""), (3_250, "T100002")]
+
+
+def test_pt9_of_several_card_payments_each_is_named_once_and_the_smallest_that_covers(tmp_path: Path) -> None:
+    till, store, theirs = sold_by_card(tmp_path, 1_000, 3_000, 1_070, node=FakeNode())
+    till.returns.begin(theirs, BO)
+    till.returns.take(1, 3000)
+    for amount in (1_050, 2_990, 1_030):
+        till.tenders.ask("card-1", amount)
+        till.tenders.tick()
+    assert asked_back(store) == [(1_050, "T100003"), (2_990, "T100002"), (1_030, "T100001")]

@@ -15,10 +15,12 @@ from oppet.journal.kinds import (
     Body,
     Elsewhere,
     EpochClosed,
+    Evidence,
     LineAdded,
     Original,
     Receipt,
     ReceiptLine,
+    ReceiptTender,
     SaleAbandoned,
     SaleMoved,
     SaleOpened,
@@ -306,4 +308,11 @@ def test_r02_folds_saved_and_read_again_rule_the_same(shop: Shop) -> None:
     assert shop.desk.look() == before
     shop.write("S01-K1", *a_basket(10))
     assert [basket.sale for basket in shop.desk.look()] == [10, 7]
+    shop.close()
+
+
+def test_pt9_the_node_tells_how_the_original_was_paid(shop: Shop) -> None:
+    card = ReceiptTender("card", 10_000, 10_000, 0, "T1", Evidence("T1", "2026-11-22T10:00:00Z", "A1"))
+    shop.write("S01-K1", SaleOpened(1, "sale", 101), msgspec.structs.replace(a_receipt(1, 1), tenders=(card,)))
+    assert shop.ask("S01-K2", AskHold("S01-K1", 1, 1)).paid == (card,)
     shop.close()
