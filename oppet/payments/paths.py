@@ -37,6 +37,7 @@ class Work(msgspec.Struct, frozen=True):
     witness: str = (
         ""  # an earlier request of ours that this path answered: a terminal that still knows it has forgotten nothing
     )
+    counted: bool = False  # of a reversal: the sale counts the payment, and a person takes it back
 
 
 class Answer(msgspec.Struct, frozen=True):
