@@ -34,7 +34,7 @@ _sql = statements("hq_rebuild")
 
 
 class NoSuchViewError(RefusedError):
-    sentence = N_("There is no view “{name}”. There are: {names}.")
+    sentence = N_("There is no view “{name}”. There are: {names}, {sums}.")
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -49,7 +49,7 @@ def rebuild(dsn: str, see: See, views: Sequence[str] = VIEWS) -> Generator[Step,
     """Make these views again; say how far it is before the first till and after each. Raises DatabaseAwayError."""
     for name in views:
         if name not in VIEWS:
-            raise NoSuchViewError(name=name, names=", ".join(VIEWS))
+            raise NoSuchViewError(name=name, names=", ".join(COLUMNS), sums=", ".join(SUMS))
     asked = {"views": sorted(set(views))}
     pool = Pool(dsn, "oppet rebuild", _OPTIONS)
     try:

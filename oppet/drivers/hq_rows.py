@@ -19,8 +19,10 @@ from oppet.journal.entry import Entry
 __all__ = [
     "COLUMNS",
     "NULL",
+    "AskedTender",
     "HourGroup",
     "HourSale",
+    "PathState",
     "Rows",
     "See",
     "copy_bytes",
@@ -125,14 +127,77 @@ class HourGroup(msgspec.Struct):
             setattr(self, name, getattr(self, name) + getattr(more, name))
 
 
+class AskedTender(msgspec.Struct):
+    """What a piece says of one tender that somebody outside decides. None: this piece does not say."""
+
+    sale: int
+    tender: int
+    begins: bool  # something was sent or heard here: a row may begin with it
+    day: str  # of its first entry here, and so on: they stand once the row has begun
+    asked: str
+    first_seq: int
+    means: str
+    path: str
+    request: str
+    amount_ore: int
+    back: bool
+    offline: bool
+    state: str  # where it stands if it began here
+    moves: dict[str, str]  # where it stands, from where it stood before this piece
+    changed: str
+    last_seq: int
+    why: str | None = None
+    approved_ore: int | None = None
+    risky: bool | None = None
+    counted: bool | None = None  # a sale counts it as paid
+    reference: str | None = None  # theirs; this and what follows come together
+    service_time: str | None = None
+    approval: str | None = None
+    acquirer: str | None = None
+    brand: str | None = None
+    card: str | None = None
+    how: str | None = None
+
+    def add(self, more: AskedTender) -> None:
+        """Put what the next piece says behind."""
+        self.begins = self.begins or more.begins
+        self.state = more.moves.get(self.state, self.state)
+        self.moves = {before: more.moves.get(after, after) for before, after in self.moves.items()}
+        self.changed, self.last_seq = more.changed, more.last_seq
+        for name in _LATER:
+            said = getattr(more, name)
+            if said is not None:
+                setattr(self, name, said)
+
+
+_LATER = AskedTender.__struct_fields__[AskedTender.__struct_fields__.index("why") :]
+
+
+class PathState(msgspec.Struct):
+    """How a till's way of paying last said it works."""
+
+    path: str
+    means: str
+    state: str
+    why: str
+    since: str
+    seq: int
+
+    def add(self, more: PathState) -> None:
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(more, name))
+
+
 class Rows:
     """Everything one piece of one history adds."""
 
     __slots__ = (
+        "asked_tender",
         "hour_group",
         "hour_sale",
         "last_number",
         "line",
+        "path_state",
         "quarantine",
         "receipt",
         "tender",
@@ -150,6 +215,8 @@ class Rows:
         self.quarantine: list[tuple[object, ...]] = []
         self.hour_sale: dict[str, HourSale] = {}
         self.hour_group: dict[tuple[str, str, int], HourGroup] = {}
+        self.asked_tender: dict[tuple[int, int], AskedTender] = {}
+        self.path_state: dict[str, PathState] = {}
 
     def add(self, more: Rows) -> None:
         """Put what comes behind behind."""
@@ -162,6 +229,12 @@ class Rows:
         for place, group in more.hour_group.items():
             if (known := self.hour_group.setdefault(place, group)) is not group:
                 known.add(group)
+        for key, asked in more.asked_tender.items():
+            if (begun := self.asked_tender.setdefault(key, asked)) is not asked:
+                begun.add(asked)
+        for name, path in more.path_state.items():
+            if (seen := self.path_state.setdefault(name, path)) is not path:
+                seen.add(path)
 
 
 # Entries whose chain was believed, our clock when they came, the history's last receipt number before them.

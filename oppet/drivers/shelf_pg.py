@@ -46,7 +46,7 @@ _OPTIONS = "-c synchronous_commit=on -c lock_timeout=15s -c statement_timeout=12
 _sql = statements("hq_shelf")
 _copies = {table: copy_statement(table) for table in COLUMNS}
 _inserts = {table: insert_statement(table) for table in COLUMNS}
-SUMS: Final = ("hour_sale", "hour_group")
+SUMS: Final = ("hour_sale", "hour_group", "asked_tender", "path_state")
 FEW = 300  # lines of receipts in one piece: up to here waiting for COPY's answers costs more than COPY saves
 Connection = psycopg.Connection[TupleRow]
 
@@ -243,7 +243,7 @@ def copy_rows(
 
 
 def add_sums(connection: Connection, names: dict[str, Any], rows: Rows, tables: Iterable[str] = SUMS) -> None:
-    """Add to the hours. `names` has store and stream_id."""
+    """Add to the hours, move tenders on. `names` has store and stream_id."""
     for table in tables:
         if sums := getattr(rows, table):
             more = msgspec.json.encode(list(sums.values())).decode()

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from oppet.base.clock import utc_text
 from oppet.drivers.hq_rows import LOST_DAY, LOST_HOUR, NULL, HourGroup, HourSale, Rows, hour_of, safe_text
+from oppet.figures import tenders
 from oppet.figures.quarantine import EARLIEST, EARLY_MS, RATES, Fault, Goods, unreadable
 from oppet.journal.chain import UNREADABLE
 from oppet.journal.entry import Entry
@@ -357,9 +358,23 @@ def _case(place: _Place, _goods: Goods) -> None:
     place.done()
 
 
+def _tender(place: _Place, _goods: Goods) -> None:
+    entry = place.entry
+    try:
+        tenders.read(place.rows, entry.kind, entry.body, entry.seq, place.day, place.time)
+    except UNREADABLE as error:
+        place.faults.append(unreadable(error, "nothing"))
+    place.done()
+
+
 _READERS: dict[str, Callable[[_Place, Goods], None]] = {
     "receipt": _receipt,
     "report_made": _report,
     "case_opened": _case,
     "case_settled": _case,
+    "tender_sent": _tender,
+    "tender_heard": _tender,
+    "tender_taken": _tender,
+    "tender_reversed": _tender,
+    "path_seen": _tender,
 }

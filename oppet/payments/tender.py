@@ -16,7 +16,7 @@ from oppet.journal.kinds import Evidence, TenderHeard, TenderSent, TenderTaken
 __all__ = [
     "ABORT", "ABORTING", "APPROVED", "ASKED", "AT_RISK", "CLOSED", "DECLINED", "IN_PROGRESS", "LOST", "NEXT", "NOT_FOUND", "NOT_NOW",
     "PARTIAL", "PAYMENT", "PENDING", "REFUND", "REVERSAL", "REVERSAL_FAILED", "REVERSAL_UNKNOWN", "REVERSED", "REVERSING", "SETTLED",
-    "SILENT", "STATUS", "UNKNOWN", "Attempt", "advance", "outcome_fits",
+    "SILENT", "STATUS", "UNKNOWN", "Attempt", "advance", "moved", "outcome_fits",
 ]  # fmt: skip
 
 # What an exchange is about.
@@ -111,6 +111,7 @@ class Attempt(msgspec.Struct):
     amount_ore: int
     request: str  # of the payment or refund
     time: str  # when it was asked, UTC
+    moving: str = ""  # when what may move money last went out, UTC: before so long after it, "not found" proves nothing
     back: bool = False  # money to the customer
     offline: bool = False
     state: str = ASKED
@@ -122,7 +123,7 @@ class Attempt(msgspec.Struct):
     returning: bool = False  # the customer, or a failed registration, wants it back: to be reversed
     aborted: bool = False  # the cashier has asked to stop it
     reversal: str = ""  # the request of the reversal, once there is one
-    queries: int = 0  # status queries sent since it last became unknown
+    queries: int = 0  # status queries and reversals sent since it was decided or last became unknown
     live: str = ""  # the request of the exchange that has been sent and not heard of, "" for none
     live_what: str = ""
     case: bool = False  # a case was opened about it
@@ -147,8 +148,8 @@ class Attempt(msgspec.Struct):
 
     @property
     def over(self) -> bool:
-        """Nothing more to send or wait for: it may be forgotten once its sale is."""
-        return self.state in CLOSED or (self.held and self.taken and not self.returning)
+        """Nothing more to send or wait for: it may be forgotten once its sale is. Money that went back stays there."""
+        return self.state in CLOSED or (self.held and (self.back or (self.taken and not self.returning)))
 
 
 def advance(attempt: Attempt | None, time: str, body: TenderSent | TenderHeard | TenderTaken) -> Attempt | None:
@@ -167,19 +168,26 @@ def _sent(attempt: Attempt | None, time: str, body: TenderSent) -> Attempt:
     if attempt is None:
         back = body.what == REFUND
         return Attempt(
-            body.sale, body.tender, body.means, body.path, body.amount_ore, body.request, time,
-            back=back, offline=body.offline, live=body.request, live_what=body.what,
+            body.sale, body.tender, body.means, body.path, body.amount_ore, body.request, time, time,
+            back=back, offline=body.offline, evidence=body.original, live=body.request, live_what=body.what,
         )  # fmt: skip
     attempt.state = _SENT.get((attempt.state, body.what), attempt.state)
-    if body.what == STATUS:
+    if body.what in (STATUS, REVERSAL):
         attempt.queries += 1
-    elif body.what == REVERSAL:
+    if body.what in (PAYMENT, REFUND, REVERSAL):
+        attempt.moving = time
+    if body.what == REVERSAL:
         attempt.reversal = body.request
     elif body.what == ABORT:
         attempt.aborted = True
     if body.what != ABORT:  # an abort runs beside the exchange that it is about
         attempt.live, attempt.live_what = body.request, body.what
     return attempt
+
+
+def moved(state: str, what: str, outcome: str = "") -> str:
+    """Where a tender stands after an exchange went out (no outcome) or came to this; where it stood if the table knows no such move."""
+    return NEXT.get((state, what, outcome), state) if outcome else _SENT.get((state, what), state)
 
 
 def outcome_fits(attempt: Attempt, what: str, outcome: str) -> bool:
@@ -193,7 +201,9 @@ def _heard(attempt: Attempt, body: TenderHeard) -> Attempt:
     if body.what != ABORT:
         attempt.live = attempt.live_what = ""
     attempt.why = body.why
-    if attempt.state != before:
+    if (
+        attempt.state != before and before in PENDING
+    ):  # a reversal that is refused for now is asked for ever more slowly too
         attempt.queries = 0
     if body.outcome in {APPROVED, PARTIAL, AT_RISK} and before in PENDING:
         attempt.approved_ore, attempt.risky = body.amount_ore, body.outcome == AT_RISK

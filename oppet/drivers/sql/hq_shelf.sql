@@ -72,3 +72,38 @@ SELECT %(store)s, %(stream_id)s, n.* FROM json_to_recordset(%(rows)s) AS n (
 ON CONFLICT (store_id, day, hour, stream_id, article_group, vat_rate) DO UPDATE SET
     gross_ore = h.gross_ore + excluded.gross_ore, vat_ore = h.vat_ore + excluded.vat_ore,
     quantity_milli = h.quantity_milli + excluded.quantity_milli, lines = h.lines + excluded.lines
+
+-- name: add_asked_tender
+-- Tenders known here move on from where they stood; the others begin, unless this piece only says that a sale counts one.
+WITH n AS (
+    SELECT * FROM json_to_recordset(%(rows)s) AS n (
+        sale bigint, tender int, begins boolean, day date, asked timestamptz, first_seq bigint, means text, path text,
+        request text, amount_ore bigint, back boolean, offline boolean, state text, moves jsonb, changed timestamptz,
+        last_seq bigint, why text, approved_ore bigint, risky boolean, counted boolean, reference text, service_time text,
+        approval text, acquirer text, brand text, card text, how text)
+), known AS (
+    UPDATE asked_tender t SET
+        state = coalesce(n.moves ->> t.state, t.state), changed = n.changed, last_seq = n.last_seq,
+        why = coalesce(n.why, t.why), approved_ore = coalesce(n.approved_ore, t.approved_ore),
+        risky = coalesce(n.risky, t.risky), counted = coalesce(n.counted, t.counted),
+        reference = coalesce(n.reference, t.reference), service_time = coalesce(n.service_time, t.service_time),
+        approval = coalesce(n.approval, t.approval), acquirer = coalesce(n.acquirer, t.acquirer),
+        brand = coalesce(n.brand, t.brand), card = coalesce(n.card, t.card), how = coalesce(n.how, t.how)
+    FROM n WHERE t.store_id = %(store)s AND t.stream_id = %(stream_id)s AND t.sale = n.sale AND t.tender = n.tender
+    RETURNING t.sale, t.tender
+)
+INSERT INTO asked_tender (store_id, stream_id, sale, tender, day, asked, first_seq, means, path, request, amount_ore, back,
+                          offline, state, changed, last_seq, why, approved_ore, risky, counted, reference, service_time,
+                          approval, acquirer, brand, card, how)
+SELECT %(store)s, %(stream_id)s, n.sale, n.tender, n.day, n.asked, n.first_seq, n.means, n.path, n.request, n.amount_ore,
+       n.back, n.offline, n.state, n.changed, n.last_seq, coalesce(n.why, ''), coalesce(n.approved_ore, 0),
+       coalesce(n.risky, false), coalesce(n.counted, false), coalesce(n.reference, ''), coalesce(n.service_time, ''),
+       coalesce(n.approval, ''), coalesce(n.acquirer, ''), coalesce(n.brand, ''), coalesce(n.card, ''), coalesce(n.how, '')
+FROM n WHERE n.begins AND NOT EXISTS (SELECT FROM known WHERE known.sale = n.sale AND known.tender = n.tender)
+
+-- name: add_path_state
+INSERT INTO path_state (store_id, stream_id, path, means, state, why, since, seq)
+SELECT %(store)s, %(stream_id)s, n.* FROM json_to_recordset(%(rows)s) AS n (
+    path text, means text, state text, why text, since timestamptz, seq bigint)
+ON CONFLICT (store_id, stream_id, path) DO UPDATE SET
+    means = excluded.means, state = excluded.state, why = excluded.why, since = excluded.since, seq = excluded.seq
