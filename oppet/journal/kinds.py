@@ -35,6 +35,7 @@ __all__ = [
     "Evidence",
     "Fact",
     "FloatSet",
+    "GiftCardMoved",
     "GrandTotals",
     "LineAdded",
     "LineChanged",
@@ -519,6 +520,18 @@ class PathSeen(Body, frozen=True):
     means: str
     state: str  # working | slow | down | unknown
     why: str = ""
+
+
+class GiftCardMoved(Body, frozen=True):
+    """A gift card is worth more or less than before, or a request that never came is shut. In its keeper's own journal."""
+
+    card: str  # a token; never the code that stands on the card
+    what: str  # issued | charged | put_back | shut
+    amount_ore: int
+    request: str  # whose reference this is: it counts once
+    till: str = ""
+    about: str = ""  # of money put back: the request that charged it
+    by: int = 0
 
 
 # --- the control unit ----------------------------------------------------------------------------------------------
