@@ -85,7 +85,7 @@ def test_pt1_without_anybody_it_is_paid_or_over_by_the_clock(swish: SwishProcess
     ],
 )  # fmt: skip
 def test_pt3_what_is_wrong_about_a_request_is_refused_with_its_code(
-    swish: SwishProcess, changes: dict[str, object], code: str
+    swish: SwishProcess, changes: dict[str, Any], code: str
 ) -> None:
     status, _, body = create(swish, **changes)
     assert (status, body[0]["errorCode"]) == (422, code)
