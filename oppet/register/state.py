@@ -153,6 +153,9 @@ class State(msgspec.Struct):
                 self.current = 0
             if type(body) is not SaleParked:
                 del self.baskets[sale]
+                if type(body) in (SaleAbandoned, SaleMoved):
+                    for one in basket.asked.values():
+                        one.returning = one.taken  # no sale counts it any more (PT4)
                 self.loose |= {f"{sale}/{one.tender}": one for one in basket.asked.values() if not one.over}
 
     def attempts(self) -> list[Attempt]:

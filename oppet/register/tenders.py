@@ -44,6 +44,7 @@ from oppet.payments.tender import (
     REVERSED,
     REVERSING,
     SILENT,
+    STATUS,
     Attempt,
     outcome_fits,
 )
@@ -107,8 +108,10 @@ class Tenders:
         decided = decide_tender(basket, desk.priced(basket), path.means, amount_ore)
         back = basket.mode == "return"
         if (offline or path.by_hand) and not back:
-            mine = desk.ports.neighbours.at_risk_ore()
-            risk.allow(desk.rules.risk, path.means, desk.today(), state.risk, mine, amount_ore)
+            others = desk.ports.neighbours.at_risk_ore()
+            today = desk.today()
+            perhaps = sum(one.amount_ore for one in state.attempts() if one.pending and self._risky(one))
+            risk.allow(desk.rules.risk, path.means, today, state.risk.add(today, perhaps), others, amount_ore)
         what = REFUND if back else PAYMENT
         request = self._next_request(path)
         sent = TenderSent(
@@ -166,6 +169,10 @@ class Tenders:
             raise NotPossibleNowError(action=N_("Taking a payment back"), why=N_("it is being given back already"))
         if attempt.back or not attempt.held:
             raise NotPossibleNowError(action=N_("Taking a payment back"), why=N_("its service does not take it back"))
+        path = self._paths.get(attempt.path)
+        if path is not None and path.by_hand:
+            self._by_word(path, attempt, REVERSED)
+            return
         self._send(attempt, REVERSAL)
 
     def originals(self) -> list[ReceiptTender]:
@@ -198,7 +205,7 @@ class Tenders:
         bodies: list[Body] = [
             TenderHeard(one.sale, one.tender, one.live_what, one.live, SILENT, why="restarted")
             for one in desk.state.attempts()
-            if one.live
+            if one.live and not self._by_hand(one)  # that one still waits for the cashier's word
         ]
         if bodies:
             desk.write(*bodies)
@@ -274,8 +281,8 @@ class Tenders:
         self._last[attempt.key] = now
         path.send(
             Work(
-                sent.what, sent.sale, sent.tender, sent.request, sent.amount_ore, parse_utc(attempt.time), sent.about,
-                attempt.state == REVERSAL_UNKNOWN, attempt.back, sent.original, sent.offline, sent.repeat,
+                sent.what, sent.sale, sent.tender, sent.request, sent.amount_ore, parse_utc(attempt.moving or attempt.time), sent.about,
+                sent.what == STATUS and attempt.state == REVERSAL_UNKNOWN, attempt.back, sent.original, sent.offline, sent.repeat,
                 desk.state.witness.get(sent.path, ""), attempt.taken,
             )
         )  # fmt: skip
@@ -286,7 +293,7 @@ class Tenders:
             return  # taken out of the settings: it stays open and listed until head office's reconciliation settles it
         repeat = what in (PAYMENT, REFUND) or (what == REVERSAL and attempt.state == REVERSAL_UNKNOWN)
         request = (attempt.reversal if what == REVERSAL else attempt.request) if repeat else self._next_request(path)
-        about = attempt.reversal if attempt.state == REVERSAL_UNKNOWN else attempt.request
+        about = attempt.reversal if what == STATUS and attempt.state == REVERSAL_UNKNOWN else attempt.request
         amount = attempt.approved_ore if what == REVERSAL else attempt.amount_ore
         sent = TenderSent(
             attempt.sale, attempt.tender, what, attempt.path, attempt.means, amount, request,
@@ -309,7 +316,10 @@ class Tenders:
             answer.evidence,
         )  # fmt: skip
         desk.write(heard, *self._consequence(attempt, heard))
+        self._sent.pop(answer.request, None)
         self._last[attempt.key] = desk.ports.clock.counter()
+        if attempt.over:
+            del self._last[attempt.key]
 
     def _consequence(self, attempt: Attempt, heard: TenderHeard) -> Sequence[Body]:
         """What belongs into the same durable group: the sale counts it, gives it back, or a person must look."""
@@ -324,16 +334,21 @@ class Tenders:
                     attempt.sale, attempt.tender, attempt.means, heard.amount_ore, heard.amount_ore, 0, reference,
                     evidence=evidence, at_risk=after == AT_RISK,
                 )  # fmt: skip
-                self._paid = self._paid or not attempt.aborted
+                self._paid = self._paid or (not attempt.aborted and attempt.sale == state.current)
                 return (taken,)
             if attempt.back:  # money given back that no return counts: nobody can fetch it
                 return (self._case("refund_without_return", attempt, heard.amount_ore),)
             return ()  # unwanted: `tick` gives it back
+        return self._given(attempt, after, heard.why)
+
+    def _given(self, attempt: Attempt, after: str, why: str) -> Sequence[Body]:
+        """What a payment's way back leads to."""
+        basket = self._desk.state.baskets.get(attempt.sale)
         counted = basket is not None and attempt.tender in basket.tenders
         if after == REVERSED and counted:
             return (TenderReversed(attempt.sale, attempt.tender, attempt.means, attempt.approved_ore, "reversed"),)
         if after == REVERSAL_FAILED:
-            failed = ReversalFailed(attempt.sale, attempt.tender, attempt.means, attempt.approved_ore, heard.why[:60])
+            failed = ReversalFailed(attempt.sale, attempt.tender, attempt.means, attempt.approved_ore, why[:60])
             if counted:
                 return (failed,)  # the money is ours and the sale still counts it
             return (failed, self._case("reversal_failed", attempt, attempt.approved_ore))
@@ -344,6 +359,21 @@ class Tenders:
         if basket.state not in (baskets.PAYING, baskets.PARKED) or amount_ore > attempt.amount_ore:
             return False
         return amount_ore <= left_to_pay(basket, self._desk.priced(basket))
+
+    def _by_word(self, path: PayPath, attempt: Attempt, after: str) -> None:
+        """What no service gives back: the cashier says that it was, or nobody can and a person must look."""
+        request = self._next_request(path)
+        sent = TenderSent(
+            attempt.sale, attempt.tender, REVERSAL, attempt.path, attempt.means, attempt.approved_ore, request,
+            attempt.request, attempt.evidence, by=self._desk.state.staff,
+        )  # fmt: skip
+        outcome, amount = (REVERSED, attempt.approved_ore) if after == REVERSED else (DECLINED, 0)
+        heard = TenderHeard(attempt.sale, attempt.tender, REVERSAL, request, outcome, amount, "by_hand")
+        self._desk.write(sent, heard, *self._given(attempt, after, "by_hand"))
+
+    def _still_wanted(self, attempt: Attempt) -> bool:
+        basket = self._desk.state.baskets.get(attempt.sale)
+        return basket is not None and self._wanted(basket, attempt, attempt.amount_ore)
 
     def _case(self, about: str, attempt: Attempt, amount_ore: int) -> Body:
         return self._desk.case(
@@ -362,15 +392,25 @@ class Tenders:
             if sent is None or now - sent > steps.OVERDUE_MS:
                 self._take(Answer(one.sale, one.tender, one.live_what, one.live, SILENT, why="overdue"))
 
+    def _risky(self, attempt: Attempt) -> bool:
+        """Whether it may yet be taken on nobody's word but the terminal's or the customer's telephone's."""
+        return attempt.offline or self._by_hand(attempt)
+
     def _by_hand(self, attempt: Attempt) -> bool:
         path = self._paths.get(attempt.path)
         return path is not None and path.by_hand
 
     def _due(self, attempt: Attempt) -> None:
         path = self._paths.get(attempt.path)
-        if path is None or path.by_hand:
+        if path is None:
+            return
+        if path.by_hand:
+            if attempt.unwanted:
+                self._by_word(path, attempt, REVERSAL_FAILED)
             return
         what = steps.next_exchange(attempt, idempotent=path.idempotent)
+        if what in (PAYMENT, REFUND) and not self._still_wanted(attempt):
+            what = STATUS  # nobody asks a customer for money that no sale needs any more
         if what is None:
             return
         now = self._desk.ports.clock.counter()

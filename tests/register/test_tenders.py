@@ -7,8 +7,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from oppet.journal.kinds import CaseOpened, Receipt, ReportMade, TenderHeard, TenderSent, TenderTaken
-from oppet.payments.risk import RiskTooHighError
+from oppet.journal.kinds import (
+    CaseOpened,
+    Receipt,
+    ReportMade,
+    SaleAbandoned,
+    SaleMoved,
+    TenderHeard,
+    TenderSent,
+    TenderTaken,
+)
+from oppet.payments.risk import RiskLimits, RiskTooHighError
+from oppet.register.desk import Rules
 from oppet.register.errors import NotPossibleNowError, PathBusyError, PathMissingError, TenderOpenError
 from oppet.register.till import Till
 from oppet.sale.errors import BasketStateError
@@ -332,3 +342,168 @@ def test_pt1_training_never_reaches_a_terminal(tmp_path: Path) -> None:
     with pytest.raises(NotPossibleNowError):
         till.tenders.ask("card-1", PRICE)
     assert world.bodies(TenderSent) == []
+
+
+def test_pt2_a_refund_that_comes_too_late_is_a_case_and_leaves_its_terminal_free(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    till.checkout.pay("cash", 10_000)
+    till.sign_in(BO)
+    till.returns.begin("1")
+    till.returns.take(1, 1_000)
+    card.plan = ["silent_charged"]
+    till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    till.checkout.pay("cash", 0)  # the customer takes cash instead
+    later(till, world, times=3)
+    [case] = world.bodies(CaseOpened)
+    assert isinstance(case, CaseOpened)
+    assert (case.about, till.tenders.waiting()) == ("refund_without_return", [])
+    till.selling.pick(MILK)
+    till.tenders.ask("card-1", PRICE)
+
+
+def test_pt6_a_payment_by_the_cashiers_word_still_waits_for_it_after_a_restart(tmp_path: Path) -> None:
+    by_hand = FakeService("swish-alone", "swish", by_hand=True, exclusive=False)
+    till, world, _ = shop(tmp_path, by_hand)
+    tender = till.tenders.ask("swish-alone", PRICE)
+    by_hand.answers.clear()
+    again = world.start()
+    again.sign_in(Staff(7, "cashier"))
+    again.tenders.vouch(tender, paid=True)
+    again.checkout.finish()
+    assert len(world.bodies(Receipt)) == 1
+
+
+def test_pt6_a_payment_by_the_cashiers_word_goes_back_by_it(tmp_path: Path) -> None:
+    by_hand = FakeService("swish-alone", "swish", by_hand=True, exclusive=False)
+    till, _, _ = shop(tmp_path, by_hand)
+    tender = till.tenders.ask("swish-alone", PRICE - 1_000)
+    by_hand.answers.clear()
+    till.tenders.vouch(tender, paid=True)
+    till.tenders.give_back(tender)
+    assert (till.tenders.waiting(), till.desk.basket().state) == ([], "open")
+    till.checkout.pay("cash", 10_000)
+    assert [work.what for work in by_hand.works] == ["payment"]
+
+
+def test_pt6_what_may_yet_be_taken_at_risk_counts_against_the_budget(tmp_path: Path) -> None:
+    limits = RiskLimits(till_day_ore=PRICE + 100)
+    services = [FakeService(), FakeService("card-2")]
+    till, world = a_till(tmp_path, payments=services, rules=Rules(disk_least_mb=0, risk=limits))
+    till.selling.pick(MILK)
+    services[0].hold = True
+    till.tenders.ask("card-1", PRICE, offline=True)
+    later(till, world, 201)  # nobody knows; it may have been approved
+    with pytest.raises(RiskTooHighError):
+        till.tenders.ask("card-2", PRICE, offline=True)
+
+
+def test_pt3_nobody_is_asked_again_for_a_sale_that_is_paid(tmp_path: Path) -> None:
+    swish = FakeService("swish", "swish", idempotent=True, exclusive=False)
+    till, world, _ = shop(tmp_path, swish)
+    swish.plan = ["silent_not"]
+    till.tenders.ask("swish", PRICE)
+    till.tenders.tick()
+    till.checkout.pay("cash", 10_000)
+    tell = swish.say
+
+    def not_found_yet(work: object, outcome: str, amount: int = 0) -> None:
+        tell(work, "in_progress", amount)  # type: ignore[arg-type]
+        swish.answers[-1] = msgspec.structs.replace(swish.answers[-1], why="not_found")
+
+    swish.say = not_found_yet  # type: ignore[method-assign]
+    later(till, world, 30, 8)
+    assert [work.what for work in swish.works if work.what == "payment"] == ["payment"]
+    assert len(swish.works) > 2
+
+
+def test_pt3_a_reversal_that_is_refused_for_now_is_sent_ever_more_slowly(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.plan = ["silent_charged"]
+    till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    till.checkout.pay("cash", 10_000)
+    card.reverse = lambda work: card.say(work, "not_now")  # type: ignore[method-assign]
+    for _ in range(3_600):
+        later(till, world, 1)
+    reversals = [work for work in card.works if work.what == "reversal"]
+    assert 8 <= len(reversals) <= 20
+
+
+def test_pt3_a_query_counts_its_time_from_what_was_last_sent(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.plan = ["silent_charged"]
+    till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    till.checkout.pay("cash", 10_000)
+    asked = card.works[0].asked
+    card.reverse = lambda work: card.say(work, "silent")  # type: ignore[method-assign]
+    later(till, world, 300, 5)
+    reversal = next(work for work in card.works if work.what == "reversal")
+    query = next(work for work in card.works if work.reverses)
+    assert (reversal.about, query.about) == (card.works[0].request, reversal.request)
+    assert query.asked == reversal.asked > asked
+
+
+def test_pt3_a_reversal_that_never_arrived_goes_out_again_word_for_word(tmp_path: Path) -> None:
+    swish = FakeService("swish", "swish", idempotent=True, exclusive=False)
+    till, world, _ = shop(tmp_path, swish)
+    tender = till.tenders.ask("swish", PRICE - 1_000)
+    till.tenders.tick()
+    swish.away = True
+    till.tenders.give_back(tender)
+    till.tenders.tick()
+    swish.away, tell = False, swish.tell
+
+    def not_yet(work: object) -> None:
+        tell(work)  # type: ignore[arg-type]
+        swish.answers[-1] = msgspec.structs.replace(swish.answers[-1], outcome="in_progress", why="not_found")
+
+    swish.tell = not_yet  # type: ignore[method-assign]
+    later(till, world, 30, 4)
+    first, again = (work for work in swish.works if work.what == "reversal")
+    assert (first.request, first.about, first.amount_ore) == (again.request, again.about, again.amount_ore)
+    assert (again.repeat, swish.net()) == (True, 0)
+
+
+def test_pt4_money_in_a_basket_that_is_given_up_goes_back(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    till.checkout.pay("gift_card", 500)
+    world.units[0].plan = ["busy"] * 9
+    till.tenders.ask("card-1", PRICE - 500)
+    later(till, world, times=3)
+    assert [type(body).__name__ for body in (*world.bodies(SaleAbandoned), *world.bodies(Receipt))] == ["SaleAbandoned"]
+    assert (card.net(), list(card.reversed.values())) == (0, [PRICE - 500])
+
+
+def test_pt4_money_in_a_basket_that_another_till_took_goes_back(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.plan = ["silent_charged"]
+    till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    sale = till.selling.park()
+    later(till, world, times=2)
+    assert till.desk.state.baskets[sale].paid_ore() == PRICE
+    till.desk.write(SaleMoved(sale, "K4", 1))
+    later(till, world, times=2)
+    assert (card.net(), till.tenders.waiting()) == (0, [])
+
+
+def test_pt1_another_baskets_money_finishes_nothing(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path, FakeService(), FakeService("card-2"))
+    card.plan = ["silent_charged"]
+    till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    till.selling.park()
+    till.selling.pick(MILK)
+    second = world.payments[1]
+    assert isinstance(second, FakeService)
+    second.hold = True
+    tender = till.tenders.ask("card-2", PRICE)
+    till.tenders.abort(tender)
+    second.book.clear()
+    second.settle_held(second.works[0])
+    till.tenders.tick()
+    later(till, world, times=3)
+    assert [one.state for one in till.tenders.waiting()] == []
+    assert world.bodies(Receipt) == [], "a person says whether a sale goes on that was to be stopped"
