@@ -28,7 +28,7 @@ LIBRARIES = {
     "people": {"msgspec"},
 }
 PLACES = {"till", "audit", "store", "hq", "figures", "site"}
-OTHERS = {"drivers", "simulators", "bench", "replay", "sim", "demo", "yardstick"}
+OTHERS = {"drivers", "simulators", "bench", "replay", "sim", "rehearsal", "demo", "yardstick"}
 # The part of the standard library that only thinks. (zoneinfo reads the time zone tables, and nothing else.)
 PURE = set(
     "__future__ abc base64 binascii bisect calendar collections contextlib copy dataclasses datetime decimal enum "
