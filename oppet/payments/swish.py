@@ -21,9 +21,9 @@ from oppet.payments.tender import APPROVED, DECLINED, IN_PROGRESS, NOT_NOW, SILE
 
 __all__ = [
     "CANCEL", "EDIT_AMOUNT", "EDIT_MESSAGE", "EDIT_PAYEE", "LARGEST_ANSWER", "LIFE_MS", "NOT_FOUND_MS", "PAYEE", "REQUEST_MS",
-    "Expected", "Seen", "advice", "alone_code", "choose_certificate", "clean_message", "error_codes", "instruction", "judge",
-    "look_after_ms", "outcome_of", "payment_body", "plain_qr", "read_payment", "read_refund", "reference", "refund_body",
-    "refused_outcome", "token_qr",
+    "VERDICTS", "Expected", "Seen", "Verdict", "advice", "alone_code", "choose_certificate", "clean_message", "error_codes",
+    "instruction", "judge", "look_after_ms", "outcome_of", "payment_body", "plain_qr", "read_payment", "read_refund", "reference",
+    "refund_body", "refused_outcome", "token_qr",
 ]  # fmt: skip
 
 PAYEE = r"^123[0-9]{7}\Z"  # a merchant's Swish number
@@ -131,6 +131,22 @@ class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     original: str = ""  # of a refund: the payment it gives back
     paid: str = ""  # when, in Swish's own words
     code: str = ""  # errorCode
+
+
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the store node says to a till's question about Swish. `what` is one of `VERDICTS`."""
+
+    what: str
+    why: str = ""
+    token: str = ""  # of an open request, for the code on the customer display
+    seen: Seen | None = None
+    path: str = "unknown"  # how Swish stands, as the node sees it (paths.py)
+    path_why: str = ""
+
+
+# working: asked, no answer yet; board: only how it stands; away: nothing was sent; silent: sent, and nothing believable came back;
+# created: taken; refused: not taken, `why` is the code; missing: Swish does not know the id; wrong: an answer about something else
+VERDICTS = frozenset({"working", "board", "away", "silent", "created", "refused", "seen", "missing", "wrong"})
 
 
 class Expected(msgspec.Struct, frozen=True):

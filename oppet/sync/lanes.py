@@ -1,4 +1,4 @@
-"""What a till asks the store node about the other tills: parked baskets (R27) and receipts being returned (R17).
+"""What a till asks the store node: about the other tills' parked baskets (R27) and returned receipts (R17), and about gift cards (PT10).
 
 A request is signed by the till and an answer by the node, so neither needs the cable to be honest. What is asked for
 is small and bounded. The node's rulings are a fold of the journals it keeps and of what it has granted
@@ -15,13 +15,18 @@ from msgspec import Meta
 from oppet.base import canonical
 from oppet.base.signing import Signer, Verifier
 from oppet.journal.kinds import ReceiptTender
+from oppet.payments import swish
+from oppet.payments.giftcard import GiftVerdict
 from oppet.sync.messages import Epoch, Name, Number, Signature, Time
 
 __all__ = [
     "LANE_PATH",
+    "Ask",
+    "AskGift",
     "AskHold",
     "AskParked",
     "AskResume",
+    "AskSwish",
     "AskTake",
     "Came",
     "Gone",
@@ -65,6 +70,37 @@ class AskHold(msgspec.Struct, frozen=True, tag="hold"):
     number: Number
 
 
+Request = Annotated[str, Meta(max_length=40, pattern=r"^[0-9A-Za-z-]*\Z")]
+
+
+class AskGift(msgspec.Struct, frozen=True, tag="gift"):
+    """A payment from a gift card, money back to one, or what became of either. Asked twice it is the same question."""
+
+    what: Annotated[str, Meta(max_length=16)]  # payment, refund, reversal, status; probe: are you there?
+    request: Request
+    card: Annotated[str, Meta(pattern=r"^[0-9a-f]{0,32}\Z")]
+    amount_ore: Annotated[int, Meta(ge=0, le=10_000_000_000)]
+    about: Request
+    reverses: bool = False
+
+
+class AskSwish(msgspec.Struct, frozen=True, tag="swish"):
+    """A call to Swish, which the node alone can make. The same `call` again asks what came of it; the node never waits."""
+
+    what: Annotated[str, Meta(pattern=r"^(board|pay|see|cancel|give|see_back)\Z")]
+    call: Annotated[int, Meta(ge=0, le=1 << 62)] = 0
+    request: Annotated[str, Meta(pattern=r"^([0-9A-F]{32})?\Z")] = ""
+    amount_ore: Annotated[int, Meta(ge=0, le=10_000_000_000)] = 0
+    reference: Annotated[str, Meta(max_length=35, pattern=r"^[0-9A-Z]*\Z")] = ""  # ours
+    original: Annotated[str, Meta(max_length=64, pattern=r"^[0-9A-Za-z-]*\Z")] = (
+        ""  # of a refund: Swish's paymentReference
+    )
+    sale: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
+
+
+Ask = AskParked | AskTake | AskResume | AskHold | AskGift | AskSwish
+
+
 class Lane(msgspec.Struct, frozen=True):
     """One question of one till, as it is signed."""
 
@@ -72,7 +108,7 @@ class Lane(msgspec.Struct, frozen=True):
     epoch: Epoch
     time: Time
     nonce: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
-    ask: AskParked | AskTake | AskResume | AskHold
+    ask: Ask
 
 
 class ParkedBasket(msgspec.Struct, frozen=True):
@@ -119,6 +155,8 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     paid: tuple[
         ReceiptTender, ...
     ] = ()  # beside `came`: how the original was paid, for money that goes back the same way
+    gift: GiftVerdict | None = None
+    swish: swish.Verdict | None = None
     granted: bool = False
     refused: Refused | None = None
 
