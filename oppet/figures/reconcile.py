@@ -15,16 +15,8 @@ from hashlib import sha256
 import msgspec
 
 from oppet.base.words import N_
-from oppet.figures.tenders import OPEN
-from oppet.payments.swish import reference as our_reference
-from oppet.payments.tender import (
-    APPROVED,
-    AT_RISK,
-    DECLINED,
-    PARTIAL,
-    REVERSAL_FAILED,
-    REVERSED,
-)
+from oppet.drivers.hq_payments import REFUSED, Ours, Theirs
+from oppet.payments.tender import AT_RISK, DECLINED, REVERSED
 
 __all__ = ["ABOUT", "DAY_MS", "HOW", "WAIT_MS", "Difference", "Ours", "Reconciled", "Theirs", "reconcile"]
 
@@ -33,7 +25,6 @@ WAIT_MS = 3 * DAY_MS  # what is in no file so long after it was paid is missing
 OFFLINE_WAIT_MS = 7 * DAY_MS  # a terminal may keep what it approved alone for days
 NEAR_MS = 15 * 60_000  # a charge that may be a tender of the same amount
 MOST_PERHAPS = 5
-REFUSED = "refused"
 
 ABOUT = {
     "missing": N_("We count it as paid, and their files do not have it."),
@@ -56,76 +47,6 @@ HOW = {
     "written_off": N_("Written off"),
     "explained": N_("Explained: there is no difference"),
 }
-
-
-class Ours(msgspec.Struct, frozen=True):
-    """One tender as head office has it (sql/hq_payments.sql)."""
-
-    store: str
-    till: str
-    epoch: int
-    branch: str
-    sale: int
-    tender: int
-    day: str
-    asked: int  # ms since 1970
-    first_seq: int
-    means: str
-    path: str
-    request: str
-    amount_ore: int
-    back: bool
-    offline: bool
-    state: str
-    changed: int
-    last_seq: int
-    why: str
-    approved_ore: int
-    risky: bool
-    counted: bool
-    reference: str
-    approval: str
-    card: str
-
-    @property
-    def signed_ore(self) -> int:
-        return -self.approved_ore if self.back else self.approved_ore
-
-    @property
-    def expects_ore(self) -> int | None:
-        """What should have moved to us; None while nobody knows."""
-        if self.state in (APPROVED, PARTIAL, AT_RISK, REVERSAL_FAILED):
-            return self.signed_ore
-        return None if self.state in OPEN else 0
-
-    @property
-    def own_reference(self) -> str:
-        """What we asked them to repeat."""
-        return our_reference(self.till, self.epoch, self.sale, self.tender)
-
-
-class Theirs(msgspec.Struct, frozen=True):
-    """One movement of a settlement file."""
-
-    service: str
-    line: str
-    file: str  # its name
-    at: int  # the line in it
-    means: str
-    kind: str  # payment | refund | reversal
-    day: str
-    time: int
-    reference: str
-    request: str
-    amount_ore: int  # negative: back to the customer
-    card: str
-    approval: str
-    status: str  # settled | refused
-    message: str
-
-    @property
-    def moved_ore(self) -> int:
-        return 0 if self.status == REFUSED else self.amount_ore
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -157,16 +78,19 @@ class Reconciled(msgspec.Struct, frozen=True):
 
 
 class _Theirs:
-    """Their movements, each to be taken once."""
+    """Their movements, each to be taken once. One that gives back belongs to the refund that carries its reference, else to its payment."""
 
-    def __init__(self, lines: Iterable[Theirs]) -> None:
+    def __init__(self, lines: Iterable[Theirs], ours: Sequence[Ours]) -> None:
         self.left: dict[tuple[str, str], Theirs] = {(line.service, line.line): line for line in lines}
         self._by: dict[str, dict[str, list[Theirs]]] = {"reference": defaultdict(list), "request": defaultdict(list)}
         self._told = [line for line in self.left.values() if line.message]
+        claimed = {one.reference for one in ours} | {one.request for one in ours} | {one.own_reference for one in ours}
         for line in self.left.values():
-            for word, found in self._by.items():
-                if name := getattr(line, word):
-                    found[name].append(line)
+            own = not line.original or line.reference in claimed or line.request in claimed - {""}
+            if name := line.reference if own else line.original:
+                self._by["reference"][name].append(line)
+            if own and line.request:
+                self._by["request"][line.request].append(line)
 
     def take(self, one: Ours) -> tuple[Theirs, ...]:
         found = self._named("reference", one.reference, one.means)
@@ -204,7 +128,7 @@ def _words(message: str) -> list[str]:
 
 def reconcile(ours: Sequence[Ours], theirs: Sequence[Theirs], told_until: Mapping[str, int], now: int) -> Reconciled:
     """Put them side by side. `told_until`: by means, up to when a file has said all there was."""
-    lines = _Theirs(theirs)
+    lines = _Theirs(theirs, ours)
     matched: list[Ours] = []
     waiting: list[Ours] = []
     differences: list[Difference] = []
@@ -269,7 +193,7 @@ def _absent(one: Ours, expects: int | None, *, overdue: bool) -> str:
 def _extras(left: Iterable[Theirs], ours: Sequence[Ours]) -> list[Difference]:
     groups: dict[tuple[str, str], list[Theirs]] = defaultdict(list)
     for line in left:
-        groups[line.service, line.reference or line.line].append(line)
+        groups[line.service, line.original or line.reference or line.line].append(line)
     open_ones = [
         one for one in ours if one.expects_ore is None or (one.state == AT_RISK and one.reference == one.request)
     ]

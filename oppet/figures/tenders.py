@@ -32,13 +32,12 @@ from oppet.payments.tender import (
     moved,
 )
 
-__all__ = ["OPEN", "STATES", "read"]
+__all__ = ["STATES", "read"]
 
 STATES: Final = (
     ASKED, ABORTING, UNKNOWN, APPROVED, PARTIAL, DECLINED, AT_RISK, REVERSING, REVERSAL_UNKNOWN, REVERSED, REVERSAL_FAILED,
     SETTLED, LOST,
 )  # fmt: skip
-OPEN: Final = (ASKED, ABORTING, UNKNOWN, REVERSING, REVERSAL_UNKNOWN)
 PAID: Final = frozenset({APPROVED, PARTIAL, AT_RISK})
 LARGEST_ORE = 10**12
 LAST_DIGITS = 4

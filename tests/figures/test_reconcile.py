@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oppet.figures.reconcile import ABOUT, DAY_MS, WAIT_MS, Difference, Ours, Theirs, reconcile
+from oppet.drivers.hq_payments import Ours, Theirs
+from oppet.figures.reconcile import ABOUT, DAY_MS, WAIT_MS, Difference, reconcile
 
 ASKED = 1_795_341_600_000  # 2026-11-22T10:00Z
 SOON, LATE = ASKED + 3_600_000, ASKED + WAIT_MS + DAY_MS
@@ -30,7 +31,8 @@ def ours(number: int = 1, **more: object) -> Ours:
 def theirs(number: int = 1, **more: object) -> Theirs:
     said = {
         "service": "card", "line": f"L{number}", "file": "settlement-1.csv", "at": number + 1, "means": "card", "kind": "payment",
-        "day": "2026-11-22", "time": ASKED + number * 60_000, "reference": f"T{number}", "request": "", "amount_ore": 10_000,
+        "day": "2026-11-22", "time": ASKED + number * 60_000, "reference": f"T{number}", "original": "", "request": "",
+        "amount_ore": 10_000,
         "card": "0010", "approval": "A1", "status": "settled", "message": "",
     }  # fmt: skip
     return Theirs(**(said | more))  # type: ignore[arg-type]
@@ -45,7 +47,7 @@ def test_r13_what_agrees_is_matched_one_to_one() -> None:
     assert (done.matched, done.matched_ore, done.waiting, done.differences) == (2, 20_000, 0, ())
 
 
-CASES = (
+CASES: tuple[tuple[str, list[Ours], list[Theirs], list[tuple[str, int]]], ...] = (
     ("another amount", [ours()], [theirs(amount_ore=12_000)], [("amount", 2_000)]),
     ("missing", [ours()], [theirs(2, reference="T1x", amount_ore=0)], [("missing", -10_000)]),
     ("extra", [], [theirs()], [("extra", 10_000)]),
@@ -55,12 +57,18 @@ CASES = (
     (
         "given back",
         [ours(state="reversed")],
-        [theirs(), theirs(2, reference="T1", kind="reversal", amount_ore=-10_000)],
+        [theirs(), theirs(2, reference="V", original="T1", kind="reversal", amount_ore=-10_000)],
         [],
     ),
     ("given back before any file", [ours(state="reversed")], [], []),
     ("a reversal that failed is charged", [ours(state="reversal_failed")], [theirs()], []),
     ("a refund", [ours(back=True)], [theirs(kind="refund", amount_ore=-10_000)], []),
+    (
+        "a payment and its refund",
+        [ours(1), ours(2, back=True, reference="B")],
+        [theirs(1), theirs(2, reference="B", original="T1", kind="refund", amount_ore=-10_000)],
+        [],
+    ),
     ("a refund missing", [ours(back=True)], [], [("missing", 10_000)]),
     ("nobody knew, paid", [ours(state="unknown", approved_ore=0)], [theirs()], [("unknown_paid", 10_000)]),
     ("nobody knew, not paid", [ours(state="unknown", approved_ore=0, reference="")], [], [("unknown_not_paid", 0)]),
@@ -80,7 +88,7 @@ def test_r13_what_is_in_no_file_yet_waits_and_is_no_case() -> None:
 
 
 def test_pt6_what_was_taken_at_risk_is_settled_or_lost() -> None:
-    risky = {"state": "accepted_at_risk", "risky": True, "offline": True}
+    risky: dict[str, Any] = {"state": "accepted_at_risk", "risky": True, "offline": True}
     mine = [ours(number, **risky) for number in (1, 2, 3)]
     them = [theirs(1), theirs(2, status="refused")]
     much_later = LATE + 7 * DAY_MS
@@ -92,7 +100,7 @@ def test_pt6_what_was_taken_at_risk_is_settled_or_lost() -> None:
 
 
 def test_pt6_an_unconfirmed_swish_is_found_by_the_code_in_its_message() -> None:
-    alone = {"means": "swish", "path": "swish-alone", "state": "accepted_at_risk", "risky": True}
+    alone: dict[str, Any] = {"means": "swish", "path": "swish-alone", "state": "accepted_at_risk", "risky": True}
     codes = ("S01.K1.1.0001", "S01.K1.1.0011")
     mine = [ours(n, request=code, reference=code, **alone) for n, code in enumerate(codes, 1)]
     paid: dict[str, Any] = {"service": "swish", "means": "swish", "card": "", "approval": ""}
@@ -114,7 +122,7 @@ def test_r13_a_swish_is_found_by_the_reference_of_ours_that_the_report_repeats()
 
 
 def test_pt2_an_extra_charge_names_the_unknown_tenders_it_may_be_and_guesses_none() -> None:
-    unknown = {"state": "unknown", "approved_ore": 0, "reference": "", "counted": False}
+    unknown: dict[str, Any] = {"state": "unknown", "approved_ore": 0, "reference": "", "counted": False}
     mine = [ours(1, **unknown), ours(2, amount_ore=5_000, **unknown)]
     done = reconcile(mine, [theirs(1, reference="X")], TOLD, SOON)
     [extra] = done.differences
@@ -123,7 +131,7 @@ def test_pt2_an_extra_charge_names_the_unknown_tenders_it_may_be_and_guesses_non
 
 
 def test_r13_a_case_has_the_same_key_until_what_it_is_about_changes() -> None:
-    def key(**more: object) -> str:
+    def key(**more: Any) -> str:
         [one] = reconcile([ours()], [theirs(**more)], TOLD, LATE).differences
         return one.key
 

@@ -131,7 +131,7 @@ def test_r21_a_tender_that_cannot_be_read_waits_for_a_person_and_blocks_nothing(
     assert one(office.dsn, "SELECT count(*) FROM asked_tender") == len(PLAN) + 2
 
 
-def test_of_a_card_never_more_than_four_digits_stand_at_head_office(office: Office, day: History) -> None:
+def test_pt7_of_a_card_never_more_than_four_digits_stand_at_head_office(office: Office, day: History) -> None:
     def leak(_: int, envelope: dict[str, Any]) -> None:
         if envelope["kind"] == "tender_heard" and "evidence" in envelope["body"]:
             envelope["body"]["evidence"]["card"] = "4111111111111111"

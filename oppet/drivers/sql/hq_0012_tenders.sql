@@ -72,7 +72,8 @@ CREATE TABLE settlement_line (
     kind text NOT NULL,                  -- payment | refund | reversal
     day date NOT NULL,                   -- local
     time timestamptz NOT NULL,
-    reference text NOT NULL,             -- what our tender carries; of a reversal, the payment's
+    reference text NOT NULL,             -- what our tender carries
+    original text NOT NULL,              -- of a refund or reversal: the payment's
     request text NOT NULL,               -- our own reference, where they repeat it
     amount_ore bigint NOT NULL,          -- negative: back to the customer
     card text NOT NULL,
@@ -82,6 +83,7 @@ CREATE TABLE settlement_line (
     PRIMARY KEY (service, line)
 );
 CREATE INDEX settlement_line_reference ON settlement_line (reference);
+CREATE INDEX settlement_line_original ON settlement_line (original) WHERE original <> '';
 CREATE INDEX settlement_line_request ON settlement_line (request) WHERE request <> '';
 CREATE INDEX settlement_line_day ON settlement_line (day, means);
 
