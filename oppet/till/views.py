@@ -14,6 +14,7 @@ from oppet.base.words import N_
 from oppet.fiscal.unit import UnitStatus
 from oppet.goods.article import Article, price_at, unit_price_ore
 from oppet.goods.errors import NoPriceError
+from oppet.journal.kinds import TenderTaken
 from oppet.paper import sheet
 from oppet.paper.paths import PathState, ReceiptPath
 from oppet.paper.receipts import quantity
@@ -44,11 +45,9 @@ __all__ = [
     "line_view",
     "paper_lines",
     "standing",
-    "suggestions",
     "sum_view",
 ]
 
-NOTES = (2_000, 5_000, 10_000, 20_000, 50_000, 100_000)  # öre, what a customer hands over
 _DISCOUNTS = {
     "promotion": N_("Offer"),
     "member": N_("Member price"),
@@ -97,6 +96,7 @@ class TenderView:
     means: str
     amount: str
     reference: str
+    at_risk: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,23 +118,21 @@ class SumView:
 NO_SUM = SumView(0, 0, 0, 0, 0, ())
 
 
+def _reference(tender: TenderTaken) -> str:
+    """What tells this tender from another: the card's last digits, or what was entered by hand."""
+    evidence = tender.evidence
+    if evidence is None:
+        return tender.reference
+    return f"{evidence.brand} **** {evidence.card}".strip() if evidence.card else ""
+
+
 def sum_view(basket: Basket, priced: Priced, say: Say) -> SumView:
     left = left_to_pay(basket, priced)
     tenders = tuple(
-        TenderView(t.tender, say(MEANS[t.means].sentence), amount(t.amount_ore), t.reference)
+        TenderView(t.tender, say(MEANS[t.means].sentence), amount(t.amount_ore), _reference(t), t.at_risk)
         for t in basket.tenders.values()
     )
     return SumView(priced.total_ore, left, cash_due(left), priced.saved_ore, len(priced.lines), tenders)
-
-
-def suggestions(due_ore: int) -> tuple[int, ...]:
-    """What a customer is likely to hand over: exactly, or the next notes up. At most five."""
-    found = [due_ore]
-    for note in NOTES:
-        up = -(-due_ore // note) * note
-        if up not in found and up - due_ore < max(note, 2_000):
-            found.append(up)
-    return tuple(sorted(found)[:5])
 
 
 # --- goods to choose from -----------------------------------------------------------------------------------------
@@ -188,13 +186,8 @@ class Devices:
 
 
 def lights(till: Till, devices: Devices, say: Say) -> Iterator[Light]:
-    """The strip, left to right. Every word is also a shape in the template."""
-    state, rules = till.desk.state, till.desk.rules
-    if state.outage:
-        yield Light(say(N_("Payment")), say(N_("stopped: reserve routine")), "off")
-    else:
-        yield Light(say(N_("Payment")), say(N_("cash works")), "ok")
-        yield Light(say(N_("Card, Swish")), say(N_("by hand")), "hand")
+    """The strip, left to right, after the ways of paying. Every word is also a shape in the template."""
+    rules = till.desk.rules
     yield _units_light(till, devices, say)
     yield _paper_light(till, devices, say)
     yield from _copies_lights(till, say)

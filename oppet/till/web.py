@@ -35,14 +35,15 @@ from oppet.register.till import Till
 from oppet.sale.errors import NeedsApprovalError, ReservedError, WrongBadgeError, WrongPinError
 from oppet.sale.rights import Staff
 from oppet.sale.staff import StaffList
-from oppet.till import views, web_day, web_sale
+from oppet.till import views, views_tenders, web_day, web_sale, web_tenders
 from oppet.till.web_counter import Counter, Dialog, Form, Message, StalePageError
-from oppet.till.web_display import Bell, display_about, display_events
+from oppet.till.web_display import Bell, display_about, display_events, page_events
+from oppet.till.web_tenders import Ticker
 
 __all__ = ["create_app"]
 
 STATIC = Path(__file__).parent / "static"
-DEEDS = web_sale.DEEDS | web_day.DEEDS
+DEEDS = {**web_sale.DEEDS, **web_day.DEEDS, **web_tenders.DEEDS}
 ANY_BASKET = {
     "go",
     "ask",
@@ -137,7 +138,7 @@ def sign_in(request: Asked, counter: Desk, data: Fields) -> Response[str]:
         except OppetError as refused:
             return html(counter.door(explain(refused, counter.language), piece=True))
         except Exception:  # noqa: BLE001 - our own mistake: logged, and said in words
-            return html(counter.door(_unexpected(counter), piece=True))
+            return html(counter.door(web_sale.unexpected(counter), piece=True))
         answer = html("", **{"HX-Redirect": "/"})
         answer.set_cookie(cookie(session_name(counter), counter.token, None))
     counter.tell()
@@ -218,7 +219,7 @@ def _act(counter: Counter, deed: str, form: Form) -> None:
         if counter.till.desk.state.outage:
             counter.desktop.pane = "outage"
     except Exception:  # noqa: BLE001 - our own mistake: logged, and said in words
-        counter.desktop.message = Message("trouble", _unexpected(counter))
+        counter.desktop.message = Message("trouble", web_sale.unexpected(counter))
 
 
 def _approval(counter: Counter, form: Form) -> Staff | None:
@@ -227,20 +228,6 @@ def _approval(counter: Counter, form: Form) -> Staff | None:
 
 def _ask_approval(counter: Counter, deed: str, form: Form, sentence: str) -> None:
     counter.desktop.dialog = Dialog("approve", {"deed": deed, "fields": form.fields(), "sentence": sentence})
-
-
-def _unexpected(counter: Counter) -> str:
-    """Our own mistake: the trace goes to the log, what we know is read from the journal again, and the page says what to do."""
-    LOG.error("a deed failed", exc_info=True)  # noqa: LOG014 - called by handlers only
-    try:
-        counter.till.desk.mend()
-    except OppetError:
-        LOG.exception("the journal could not be read again")
-    return counter.say(
-        N_(
-            "Something went wrong in the till. Nothing written is lost. Look at the basket, try once more, then call operations."
-        )
-    )
 
 
 # --- beside the page ----------------------------------------------------------------------------------------------
@@ -300,6 +287,25 @@ def events(counter: Desk, bell: NamedDependency[Bell]) -> ServerSentEvent:
     return ServerSentEvent(stream, event_type="basket")
 
 
+@get("/events", sync_to_thread=False)
+def changes(request: Asked, counter: Desk) -> ServerSentEvent:
+    """Tells the till's own page that something has changed that nobody there did; what it is, it asks for itself."""
+    if not is_mine(request, counter):
+        raise PermissionDeniedException("sign in first")
+    stream: AsyncIterator[str] = page_events(request.app.state.pages)
+    return ServerSentEvent(stream, event_type="changed")
+
+
+@get("/display/pay.svg", sync_to_thread=True)
+def pay_code(counter: Desk) -> Response[bytes]:
+    """What the customer's phone is to read to pay now."""
+    with counter.lock:
+        code = views_tenders.open_qr(counter.till, counter.basket())
+    if not code:
+        raise NotFoundException
+    return Response(qr.svg(code).encode(), media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
+
+
 @get("/display/code.svg", sync_to_thread=True)
 def display_code(counter: Desk) -> Response[bytes]:
     """The electronic receipt of the sale just finished, for the customer's phone."""
@@ -327,6 +333,8 @@ def health(counter: Desk) -> dict[str, Any]:
             "outage": desk.state.outage,
             "waiting_for_paper": len(desk.state.unprinted),
             "cases": len(desk.state.cases),
+            "open_payments": len(desk.state.attempts()),
+            "payment_paths": {path.name: path.now().state for path in desk.ports.payments},
             "closed_units": sorted(desk.state.closed_units),
             "disk_free_mb": desk.free_mb(),
             "copies": copies_health(counter.till),
@@ -385,10 +393,20 @@ async def harden(message: Message_, _: Scope) -> None:
         message["headers"] = [*message["headers"], *RAW_HEADERS]
 
 
-def create_app(till: Till, staff: StaffList, hosts: Iterable[str] = ("127.0.0.1:8080", "localhost:8080")) -> Litestar:
-    """The program to serve at 127.0.0.1; `hosts` are the names and ports it answers to."""
-    bell = Bell()
+def create_app(
+    till: Till,
+    staff: StaffList,
+    hosts: Iterable[str] = ("127.0.0.1:8080", "localhost:8080"),
+    *,
+    ticking: bool = True,
+) -> Litestar:
+    """The program to serve at 127.0.0.1; `hosts` are the names and ports it answers to.
+
+    `ticking`: payments are heard of by a thread of the app's own; a test that wants to say when uses `app.state.ticker`.
+    """
+    bell, pages = Bell(), Bell()
     counter = Counter(till, staff, bell.ring)
+    ticker = Ticker(counter, pages.ring)
     static = create_static_files_router("/static", [STATIC], include_in_schema=False)
     app = Litestar(
         [
@@ -402,6 +420,8 @@ def create_app(till: Till, staff: StaffList, hosts: Iterable[str] = ("127.0.0.1:
             slips,
             display,
             events,
+            changes,
+            pay_code,
             display_code,
             health,
             static,
@@ -416,9 +436,14 @@ def create_app(till: Till, staff: StaffList, hosts: Iterable[str] = ("127.0.0.1:
         before_send=[harden],
         openapi_config=None,
         logging_config=None,
-        on_startup=[bell.begin],
-        on_shutdown=[bell.end],
+        on_startup=[bell.begin, pages.begin, *([ticker.begin] if ticking else [])],
+        on_shutdown=[ticker.end, bell.end, pages.end],
     )
-    app.state.leave = bell.close
+
+    def leave() -> None:
+        bell.close()
+        pages.close()
+
+    app.state.leave, app.state.pages, app.state.ticker = leave, pages, ticker
     app.state.language_cookie = f"language-{till.desk.ports.journal.till}"
     return app

@@ -29,16 +29,16 @@ from oppet.journal.kinds import CashCounted
 from oppet.paper.receipts import percent, quantity
 from oppet.paper.sheet import Paper, amount
 from oppet.paper.sheet import when as wall_clock
-from oppet.payments.means import MEANS
-from oppet.register.drawer import DENOMINATIONS
+from oppet.payments.means import CASH, DENOMINATIONS, MEANS, cash_due, likely_cash, pieces
 from oppet.register.ports import Parked
 from oppet.register.state import NORMAL, Unprinted
 from oppet.register.till import Till
 from oppet.sale.basket import Basket
 from oppet.sale.price import PricedLine
 from oppet.sale.rights import Staff
+from oppet.sale.settle import left_to_pay
 from oppet.sale.staff import StaffList
-from oppet.till import views
+from oppet.till import views, views_tenders
 
 __all__ = [
     "REGIONS",
@@ -154,6 +154,8 @@ class Desktop:
     sheet: Paper | None = None  # a report on screen
     letter: str = ""  # and the draft that belongs to it
     message: Message | None = None
+    disk: Message | None = None  # the message of a disk that failed while nobody did anything, as long as it does
+    pulse: tuple[object, ...] = ()  # how tenders and paths stood when they were last looked at
     dialog: Dialog | None = None
     elsewhere: tuple[Parked, ...] = ()  # baskets parked at other tills, when the pane was opened
     asked_elsewhere: bool = False  # and whether the store node answered
@@ -291,7 +293,8 @@ class Counter:
         sale = self.till.desk.state.current
         return Markup(
             '<input type="hidden" name="seen" value="{}"><input type="hidden" name="sale" value="{}">'
-        ).format(self._sent.version, sale)
+            '<data id="now" value="{}"></data>'
+        ).format(self._sent.version, sale, self.till.desk.now())
 
     def _render(self, name: str, **values: Any) -> str:
         return self._environments[self.language].get_template(name).render(**values)
@@ -347,12 +350,33 @@ class Counter:
             "basket": basket,
             "sum": total,
             "role": role_words(state.role, self.language) if state.role else "",
-            "lights": tuple(views.lights(self.till, self.devices, words)),
+            "lights": (
+                *views_tenders.path_lights(self.till, words),
+                *views.lights(self.till, self.devices, words),
+            ),
+            "asks": views_tenders.asks_outside(self.till, basket),
             "clock_text": views.clock_text(self.till),
             "counter": self,
         }
 
     # --- what panes ask for
+
+    def left_ore(self, means: str = "") -> int:
+        """What is left to pay of the open basket, as that means pays it."""
+        desk = self.till.desk
+        basket = desk.basket()
+        left = left_to_pay(basket, desk.priced(basket))
+        return cash_due(left) if means == CASH else left
+
+    def ways(self) -> list[views_tenders.PathView]:
+        """The paths that can be asked now, best first."""
+        return views_tenders.path_views(self.till, self.basket(), sayer(self.language))
+
+    def open_tender(self) -> views_tenders.OpenTender | None:
+        return views_tenders.open_tender(self.till, self.basket(), sayer(self.language))
+
+    def unclear(self) -> list[views_tenders.WaitingView]:
+        return views_tenders.waiting_views(self.till, sayer(self.language))
 
     def quick_keys(self) -> list[views.ArticleView]:
         when, unit = self.till.desk.when(), self.desktop.tab
@@ -363,7 +387,11 @@ class Counter:
         return [views.article_view(article, when) for article in self.desktop.found]
 
     def suggestions(self, due_ore: int) -> tuple[int, ...]:
-        return views.suggestions(due_ore)
+        return likely_cash(due_ore)
+
+    def pieces(self, ore: int) -> str:
+        """Change as the notes and coins to give: "1 × 50 + 2 × 10"."""
+        return " + ".join(f"{count} × {denomination // 100}" for denomination, count in pieces(ore))
 
     def slip_lines(self) -> tuple[str, ...]:
         """The open basket as a reserve receipt lists it: quantity, name, amount."""

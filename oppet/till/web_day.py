@@ -15,7 +15,7 @@ from oppet.drivers.words import sayer
 from oppet.journal.kinds import ReportMade
 from oppet.paper.reports import report_paper
 from oppet.paper.sheet import amount
-from oppet.register.drawer import DENOMINATIONS
+from oppet.payments.means import DENOMINATIONS
 from oppet.sale.rights import Staff
 from oppet.till.web_counter import Counter, Form, Message
 from oppet.till.web_sale import Deed

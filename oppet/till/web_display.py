@@ -11,10 +11,10 @@ from typing import Any
 
 from oppet.drivers.words import sayer
 from oppet.register.state import NORMAL
-from oppet.till import views
+from oppet.till import views, views_tenders
 from oppet.till.web_counter import Counter
 
-__all__ = ["Bell", "display_about", "display_events"]
+__all__ = ["Bell", "display_about", "display_events", "page_events"]
 
 MOST_SHOWN = 8  # the newest lines; the sum says the rest
 MOST_WINDOWS = 8
@@ -73,6 +73,7 @@ def display_about(counter: Counter) -> dict[str, Any]:
     return {
         "lines": lines[-MOST_SHOWN:],
         "more": max(0, len(lines) - MOST_SHOWN),
+        "tender": views_tenders.open_tender(counter.till, basket, say),
         "done": done,
         "change_ore": state.last_change_ore if done else 0,
         "paid_ore": state.last_total_ore if done else 0,
@@ -100,5 +101,17 @@ async def display_events(counter: Counter, bell: Bell) -> AsyncIterator[str]:
                 await asyncio.wait_for(window.wait(), SILENCE_S)
             except TimeoutError:
                 last = ""  # say it again: it shows that the line is alive
+    finally:
+        bell.leave(window)
+
+
+async def page_events(bell: Bell) -> AsyncIterator[str]:
+    """A word to the till's own page whenever it should look again: at once, and at every ring."""
+    window = bell.listen()
+    try:
+        while not bell.over:
+            window.clear()
+            yield "now"
+            await window.wait()
     finally:
         bell.leave(window)

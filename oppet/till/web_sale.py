@@ -1,11 +1,12 @@
 """Deeds of a sale: what each button, key and scan of the page asks the till to do.
 
 A deed reads the form, asks the till, and says which pane comes next; refusals are raised and shown by whoever called. The table at the
-end is the whole list. Leaves the drawer, the day and returns to `web_day.py`.
+end is the whole list. Leaves the drawer, the day and returns to `web_day.py`, and what somebody outside decides to `web_tenders.py`.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 
@@ -16,19 +17,21 @@ from oppet.goods.errors import UnreadableCodeError
 from oppet.journal.kinds import Elsewhere, LineAdded
 from oppet.paper.electronic import PREFIX
 from oppet.paper.sheet import amount
-from oppet.payments.means import CASH, means
+from oppet.payments.means import means
 from oppet.register.checkout import Outcome
 from oppet.register.errors import NeedsQuantityError, NotPossibleNowError, TakenElsewhereError
 from oppet.sale import basket as baskets
 from oppet.sale.errors import AgeNotCheckedError
 from oppet.sale.rights import Staff
+from oppet.till.views_tenders import open_attempt
 from oppet.till.web_counter import Counter, Desktop, Dialog, Form, Message, Unknown
 
-__all__ = ["DEEDS", "Deed"]
+__all__ = ["DEEDS", "Deed", "after", "go", "pay", "unexpected"]
 
 Deed = Callable[[Counter, Form, Staff | None], None]
 TIMES = re.compile(r"\s*([0-9]{1,4}(?:[.,][0-9]{1,3})?)\s*[*x×]\s*(.+)", re.DOTALL)
 MOST_FOUND = 24
+LOG = logging.getLogger("oppet.till.web")
 
 
 # --- goods in -----------------------------------------------------------------------------------------------------
@@ -157,20 +160,6 @@ def member(counter: Counter, form: Form, _: Staff | None) -> None:
     counter.done(N_("Membership is shown: member prices apply.") if token else N_("Membership is taken off the sale."))
 
 
-def age(counter: Counter, form: Form, approval: Staff | None) -> None:
-    """The answer of the age dialog; after a yes the payment that waited for it is taken."""
-    passed = form.text("passed", 3) == "yes"
-    counter.till.selling.check_age(passed=passed)
-    if not passed:
-        counter.desktop.pane = "sell"
-        text = counter.say(N_("Not old enough: take the goods with an age limit off before payment."))
-        counter.desktop.message = Message("refused", text)
-    elif form.has("means"):
-        pay(counter, form, approval)
-    else:
-        go(counter, form, approval)
-
-
 # --- whole baskets ------------------------------------------------------------------------------------------------
 
 
@@ -183,6 +172,8 @@ def park(counter: Counter, _: Form, __: Staff | None) -> None:
 def resume(counter: Counter, form: Form, _: Staff | None) -> None:
     counter.till.selling.resume(form.whole("number"))
     counter.desktop.pane = "back" if counter.till.desk.basket().mode == "return" else "sell"
+    if counter.till.desk.basket().state != baskets.OPEN:
+        go(counter, Form({"pane": "sell"}), None)
 
 
 def take_over(counter: Counter, form: Form, approval: Staff | None) -> None:
@@ -222,7 +213,7 @@ def pay(counter: Counter, form: Form, _: Staff | None) -> None:
     """Take a tender; the one that pays what is left gives the receipt. An age limit asks its question first."""
     name = form.text("means", 20)
     means(name)
-    given = form.ore("given") if form.has("given") else _left(counter, name)
+    given = form.ore("given") if form.has("given") else counter.left_ore(name)
     electronic = form.text("receipt", 20) == "electronic"
     back = counter.till.desk.basket().mode == "return"
     goods = counter.slip_lines()
@@ -240,13 +231,6 @@ def pay(counter: Counter, form: Form, _: Staff | None) -> None:
     counter.desktop.electronic = electronic
     after(counter, outcome, goods)
     counter.desktop.back_ore = counter.till.desk.state.last_total_ore if back and outcome.kind == "done" else 0
-
-
-def _left(counter: Counter, name: str) -> int:
-    desk = counter.till.desk
-    basket = desk.basket()
-    left = max(0, desk.priced(basket).total_ore - basket.paid_ore())
-    return (left + 50) // 100 * 100 if name == CASH else left
 
 
 def finish(counter: Counter, _: Form, __: Staff | None) -> None:
@@ -277,11 +261,6 @@ def after(counter: Counter, outcome: Outcome, goods: tuple[str, ...] = ()) -> No
 def slip_written(counter: Counter, _: Form, __: Staff | None) -> None:
     """The reserve receipt is written and the change given: the next customer."""
     counter.desktop.unknown, counter.desktop.pane = None, "sell"
-
-
-def take_back(counter: Counter, form: Form, _: Staff | None) -> None:
-    counter.till.checkout.take_back(form.whole("tender"))
-    counter.done(N_("The payment is taken back. Card and Swish: check on the terminal that the money is returned."))
 
 
 def copy(counter: Counter, form: Form, _: Staff | None) -> None:
@@ -316,6 +295,8 @@ def print_waiting(counter: Counter, _: Form, __: Staff | None) -> None:
 PANES = {
     "sell",
     "pay",
+    "tender",
+    "tenders",
     "parked",
     "day",
     "count",
@@ -335,7 +316,9 @@ def go(counter: Counter, form: Form, _: Staff | None) -> None:
     """Open a pane: nothing happens at the till."""
     desktop, pane, basket = counter.desktop, form.text("pane", 20), counter.basket()
     if pane == "sell" and basket is not None:
-        pane = "back" if basket.mode == "return" else "pay" if basket.state != baskets.OPEN else "sell"
+        pane = "back" if basket.mode == "return" else "sell"
+        if basket.state != baskets.OPEN:
+            pane = "pay" if open_attempt(counter.till, basket) is None else "tender"
     if pane in PANES:
         desktop.pane = pane
     if pane == "pay" and basket is not None and basket.state == baskets.OPEN:
@@ -403,10 +386,24 @@ def training(counter: Counter, _: Form, __: Staff | None) -> None:
     )
 
 
+def unexpected(counter: Counter) -> str:
+    """Our own mistake: the trace goes to the log, what we know is read from the journal again, and the page says what to do."""
+    LOG.error("a deed failed", exc_info=True)  # noqa: LOG014 - called by handlers only
+    try:
+        counter.till.desk.mend()
+    except OppetError:
+        LOG.exception("the journal could not be read again")
+    return counter.say(
+        N_(
+            "Something went wrong in the till. Nothing written is lost. Look at the basket, try once more, then call operations."
+        )
+    )
+
+
 DEEDS: dict[str, Deed] = {
     deed.__name__.replace("_", "-"): deed
     for deed in (
-        scan, pick, search, ask_price, change, void, discount, withdraw, member, age, park, resume, abandon, pay, finish, take_back,
+        scan, pick, search, ask_price, change, void, discount, withdraw, member, park, resume, abandon, pay, finish,
         take_over, copy, show_receipt, print_waiting, go, ask, close, training, slip_written,
     )
 }  # fmt: skip

@@ -26,6 +26,9 @@ class FakeService:
     hold: bool = False  # answers wait until it is let go
     away: bool = False  # nothing reaches it, nothing comes back
     refuses_reversals: bool = False
+    stage: str = "waiting"  # what a page shows meanwhile
+    qr: str = ""
+    alone: bool = False  # while it is away the terminal may approve by itself
     works: list[Work] = field(default_factory=list)
     book: dict[str, tuple[str, int]] = field(default_factory=dict)  # payment request → what it came to, öre
     charged: dict[str, int] = field(default_factory=dict)
@@ -106,10 +109,10 @@ class FakeService:
         return found
 
     def progress(self, request: str) -> Progress | None:
-        return Progress("waiting")
+        return Progress(self.stage, self.qr)
 
     def now(self) -> PathNow:
-        return PathNow("down" if self.away else "working")
+        return PathNow("down" if self.away else "working", offline=self.away and self.alone)
 
     def net(self) -> int:
         """What customers were charged and not given back."""

@@ -219,7 +219,61 @@
     if (byId("stamp")) htmx.ajax("POST", "/do/close", { source: byId("scan-form"), swap: "none" });
   }
 
-  document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.requestConfig.path !== "/status") settle(); });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.requestConfig.path !== "/status" || swapped) settle();
+    swapped = false;
+    count_seconds();
+  });
+
+  // --- what nobody here did: a payment moves on, and the till says that the page should look
+
+  let swapped = false; // the pane changed under the cashier
+  let typed = null;
+  let asking = 0;
+  let stale = false;
+
+  // What somebody is typing stays when the pane is laid out anew.
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    if (event.target.id !== "pane") return;
+    swapped = true;
+    typed = [...event.target.querySelectorAll("input:not([type=hidden]):not([type=radio])")].filter((field) => field.value !== field.defaultValue)
+      .map((field) => [field.id, field.value, field === document.activeElement]);
+  });
+  document.addEventListener("htmx:oobAfterSwap", (event) => {
+    if (event.target.id !== "pane" || !typed) return;
+    for (const [id, value, held] of typed) {
+      const field = id && byId(id);
+      if (field && looking) { field.value = value; if (held) field.focus(); }
+    }
+    typed = null;
+  });
+
+  let looking = false; // the answer that is being put in was asked for by us, not by the cashier
+  document.addEventListener("htmx:beforeRequest", () => { asking += 1; });
+  document.addEventListener("htmx:beforeOnLoad", (event) => { looking = event.detail.requestConfig.path === "/status"; });
+  document.addEventListener("htmx:afterRequest", () => { asking = Math.max(0, asking - 1); if (stale && asking === 0) look(); });
+
+  function look() {
+    stale = asking > 0; // a deed's answer is on its way, and brings the page up to date; then we look once more
+    if (!stale) htmx.ajax("GET", "/status", { source: byId("status"), swap: "none" });
+  }
+
+  if (body.dataset.events) {
+    const events = new EventSource(body.dataset.events);
+    events.addEventListener("changed", look);
+    window.addEventListener("pagehide", () => events.close());
+  }
+
+  // Seconds since a payment was asked for, by the till's clock.
+  let ahead = 0; // how far this browser's clock is before the till's
+  function count_seconds() {
+    for (const told of document.querySelectorAll("[data-since]")) {
+      told.textContent = String(Math.max(0, Math.floor((Date.now() - ahead - Number(told.dataset.since)) / 1000)));
+    }
+  }
+  function set_clock() { const told = byId("now"); if (told) ahead = Date.now() - Number(told.value); }
+  document.addEventListener("htmx:oobAfterSwap", (event) => { if (event.target.id === "stamp") { set_clock(); count_seconds(); } });
+  document.addEventListener("DOMContentLoaded", () => { set_clock(); count_seconds(); setInterval(count_seconds, 1000); });
   // While the till is silent its lights are what it said last: they are greyed until it answers again.
   function away(gone) {
     const strip = byId("status");
