@@ -63,6 +63,7 @@ VERBS: Mapping[str, Verb] = {
         "oppet.replay.verb:replay", "Sell real baskets again through the till and explain every difference."
     ),
     "sim": Verb("oppet.sim.verb:sim", "Run a simulated chain with every fault from a seed and hold the laws."),
+    "rehearse": Verb("oppet.rehearsal.verb:rehearse", "Rehearse card and Swish with every fault and hold law 3."),
     "bench": Verb("oppet.bench.verbs:bench", "Measure, against a ceiling taken in the same run."),
 }
 
