@@ -26,7 +26,7 @@ from oppet.register.ports import Parked
 from oppet.sale.errors import NotMovableError
 from oppet.sale.lines import Came
 from oppet.sync.errors import KeeperAwayError
-from oppet.sync.lanes import AskHold, AskParked, AskResume, AskTake, Lane, Refused, Told, check, sign
+from oppet.sync.lanes import Ask, AskHold, AskParked, AskResume, AskTake, Lane, Refused, Told, check, sign
 from oppet.sync.messages import KeeperInfo
 
 __all__ = ["LaneNeighbours"]
@@ -71,7 +71,7 @@ class LaneNeighbours:
         self._client.close()
 
     def parked(self) -> Sequence[Parked]:
-        told = self._ask(AskParked())
+        told = self.ask(AskParked())
         self._gone = [(gone.sale, Elsewhere(gone.till, gone.epoch, 0)) for gone in told.gone]
         found = [
             Parked(
@@ -90,18 +90,18 @@ class LaneNeighbours:
         return self._gone
 
     def take(self, at: Elsewhere) -> Sequence[Body]:
-        told = self._ask(AskTake(at.till, at.epoch, at.sale))
+        told = self.ask(AskTake(at.till, at.epoch, at.sale))
         if told.refused is not None:
             raise _taken(told.refused, at.till)
         return _bodies(told.entries or ())
 
     def resume(self, sale: int) -> None:
-        told = self._ask(AskResume(sale))
+        told = self.ask(AskResume(sale))
         if told.refused is not None and told.refused.why == "taken":
             raise _taken(told.refused, self._node.name)
 
     def hold(self, original: Original) -> Mapping[int, Came]:
-        told = self._ask(AskHold(original.till, original.epoch, original.number))
+        told = self.ask(AskHold(original.till, original.epoch, original.number))
         if told.refused is not None and told.refused.why == "held":
             raise HeldElsewhereError(till=told.refused.by)
         if told.came is None:
@@ -114,7 +114,7 @@ class LaneNeighbours:
 
     # --- behind the calls
 
-    def _ask(self, ask: AskParked | AskTake | AskResume | AskHold) -> Told:
+    def ask(self, ask: Ask) -> Told:
         """One question and its answer. Raises NeighboursAwayError for anything but the node's own word."""
         if self._away():
             raise NeighboursAwayError

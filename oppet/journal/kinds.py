@@ -498,6 +498,7 @@ class TenderSent(Body, frozen=True):
     repeat: bool = False
     by: int = 0
     offers: tuple[LineOffer, ...] | None = None  # with the first tender asked for the promotions stand as they are now
+    account: str = ""  # whose money it is: a gift card's token
 
 
 class TenderHeard(Body, frozen=True):

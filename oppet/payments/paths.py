@@ -38,6 +38,7 @@ class Work(msgspec.Struct, frozen=True):
         ""  # an earlier request of ours that this path answered: a terminal that still knows it has forgotten nothing
     )
     counted: bool = False  # of a reversal: the sale counts the payment, and a person takes it back
+    account: str = ""  # whose money it is: a gift card's token
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -28,6 +28,8 @@ from oppet.journal.kinds import (
     TenderTaken,
 )
 from oppet.payments import risk, steps
+from oppet.payments.board import choose
+from oppet.payments.giftcard import NotAGiftCardError, card_token
 from oppet.payments.paths import Answer, PathNow, PayPath, Progress, Work
 from oppet.payments.tender import (
     ABORT,
@@ -92,11 +94,12 @@ class Tenders:
 
     # --- asking
 
-    def ask(self, name: str, amount_ore: int, *, offline: bool = False) -> int:
+    def ask(self, name: str, amount_ore: int, *, offline: bool = False, account: str = "") -> int:
         """Ask a path for money (in a return: to give it back), and say the tender's number. Nothing waits: `tick` hears.
 
-        `offline`: the terminal may approve alone, within the risk budget. Raises PathMissingError, PathBusyError,
-        TenderOpenError, RiskTooHighError, and what `Checkout.may_pay` and `decide_tender` raise; nothing is asked then.
+        `offline`: the terminal may approve alone, within the risk budget; `account`: a gift card's token. Raises PathMissingError,
+        PathBusyError, TenderOpenError, RiskTooHighError, NotAGiftCardError, and what `Checkout.may_pay` and `decide_tender` raise;
+        nothing is asked then.
         """
         desk, state = self._desk, self._desk.state
         self._checkout.may_pay()
@@ -105,6 +108,8 @@ class Tenders:
         self._free(path, basket)
         if basket.mode == "training":
             raise NotPossibleNowError(action=N_("Asking for a payment"), why=N_("this is training; enter it by hand"))
+        if path.means == "gift_card" and basket.mode == "sale" and not account:
+            raise NotAGiftCardError
         decided = decide_tender(basket, desk.priced(basket), path.means, amount_ore)
         back = basket.mode == "return"
         if (offline or path.by_hand) and not back:
@@ -118,9 +123,23 @@ class Tenders:
             basket.sale, decided.tender.tender, what, name, path.means, amount_ore, request,
             original=self._original(basket, path.means, amount_ore) if back else None,
             offline=offline, by=state.staff, offers=decided.tender.offers,
+            account=account,
         )  # fmt: skip
         self._write_and_send(path, sent)
         return sent.tender
+
+    def gift_card(self, code: str, amount_ore: int = 0) -> int:
+        """Pay with the gift card whose code was read: so much, or all that is left. The card may have less and pays a part then.
+
+        The code is not kept. Raises NotAGiftCardError and what `ask` raises.
+        """
+        account = card_token(code)
+        path = choose(self.paths(), "gift_card")
+        if path is None:
+            raise NotPossibleNowError(action=N_("Paying with a gift card"), why=N_("the store node does not answer"))
+        basket = self._desk.basket()
+        left = left_to_pay(basket, self._desk.priced(basket))
+        return self.ask(path.name, min(amount_ore, left) or left, account=account)
 
     def abort(self, tender: int) -> None:
         """Ask the outside to stop. What it answers to this proves nothing: the payment's own answer does."""
@@ -283,7 +302,7 @@ class Tenders:
             Work(
                 sent.what, sent.sale, sent.tender, sent.request, sent.amount_ore, parse_utc(attempt.moving or attempt.time), sent.about,
                 sent.what == STATUS and attempt.state == REVERSAL_UNKNOWN, attempt.back, sent.original, sent.offline, sent.repeat,
-                desk.state.witness.get(sent.path, ""), attempt.taken,
+                desk.state.witness.get(sent.path, ""), attempt.taken, sent.account,
             )
         )  # fmt: skip
 

@@ -20,6 +20,7 @@ from oppet.base.clock import Clock, parse_utc, utc_text
 from oppet.base.errors import OppetError, RefusedError, UntrustedError
 from oppet.base.signing import Signer
 from oppet.base.words import N_
+from oppet.drivers.gift_book import GiftKeeper
 from oppet.drivers.post import Post
 from oppet.drivers.shelf_files import FileShelf
 from oppet.journal.chain import UNREADABLE
@@ -41,10 +42,12 @@ from oppet.journal.kinds import (
     SaleResumed,
     kind_of,
 )
+from oppet.payments.giftcard import GiftQuestion, GiftVerdict
 from oppet.sale.basket import NEXT
 from oppet.sync.keeper import Known
 from oppet.sync.lanes import (
     OLDEST_MS,
+    AskGift,
     AskHold,
     AskParked,
     AskResume,
@@ -406,9 +409,10 @@ class LaneDesk:
 
     def __init__(
         self, shelf: FileShelf, post: Post, signer: Signer, known: Known, store: str, clock: Clock,
-        replaced: Callable[[str, int], str] = lambda *_: "",
+        replaced: Callable[[str, int], str] = lambda *_: "", gifts: GiftKeeper | None = None,
     ) -> None:  # fmt: skip
-        """`replaced` says when a newer epoch of a till was last certified; "" for never."""
+        """`replaced` says when a newer epoch of a till was last certified; "" for never. `gifts` keeps the store's gift cards."""
+        self._gifts = gifts
         self._shelf, self._post, self._signer, self._known = shelf, post, signer, known
         self._store, self._clock = store, clock
         self._folds: dict[tuple[str, int, str], LaneFold] = {}
@@ -511,6 +515,18 @@ class LaneDesk:
                 return Told("", granted=True) if holder is None else Told("", refused=Refused("taken", *holder))
             case AskHold(till=till, epoch=epoch, number=number):
                 return self._hold((till, epoch, number), asking)
+            case AskGift() as ask:
+                return self._gift(ask, lane.till)
+            case _:
+                return Told("", refused=Refused("unknown"))
+
+    def _gift(self, ask: AskGift, till: str) -> Told:
+        if self._gifts is None:
+            return Told("", refused=Refused("unknown"))
+        if ask.what == "probe":
+            return Told("", gift=GiftVerdict("alive"))
+        asked = GiftQuestion(till, ask.what, ask.request, ask.card, ask.amount_ore, ask.about, ask.reverses)
+        return Told("", gift=self._gifts.answer(asked))
 
     def _take(self, place: Place, asking: tuple[str, int]) -> Told:
         rulings = self._rulings

@@ -23,6 +23,7 @@ from oppet.base.signing import Signer
 from oppet.base.words import N_
 from oppet.drivers import files
 from oppet.drivers.clock import SystemClock
+from oppet.drivers.gift_book import GiftKeeper
 from oppet.drivers.invitations import InvitationFolder, NobodySignsError
 from oppet.drivers.keeper_http import Counts
 from oppet.drivers.post import Post
@@ -61,6 +62,7 @@ MOST_DOWN = 64
 SIGN_S = 20.0
 TICK_S = 2.0
 NEIGHBOURS = "neighbours.json"
+GIFT_CARDS = "gift-cards.json"
 
 
 class TillUnknownError(RefusedError):
@@ -131,7 +133,9 @@ class Node:
         self._unsaid_forks()
         self._doorstep = InvitationFolder(folder / INVITATIONS, self.clock)
         known = self.directory.standing
-        self.lanes = LaneDesk(self.shelf, post, signer, known, self.store, self.clock, self.directory.replaced)
+        self.gifts = GiftKeeper(post, folder / GIFT_CARDS)
+        replaced = self.directory.replaced
+        self.lanes = LaneDesk(self.shelf, post, signer, known, self.store, self.clock, replaced, self.gifts)
         self.relay: Relay | None = None  # its threads may bring papers before it is here
         self.relay = self._relaying()
         self._ask_for_post()
@@ -146,6 +150,7 @@ class Node:
         if self.relay is not None:
             self.relay.close()
         self.lanes.save()
+        self.gifts.save()
         self.shelf.close()
         self.post.close()
 
