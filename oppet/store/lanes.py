@@ -23,6 +23,7 @@ from oppet.base.words import N_
 from oppet.drivers.gift_book import GiftKeeper
 from oppet.drivers.post import Post
 from oppet.drivers.shelf_files import FileShelf
+from oppet.drivers.swish_desk import SwishDesk
 from oppet.journal.chain import UNREADABLE
 from oppet.journal.entry import Entry, body_of, parse
 from oppet.journal.kinds import (
@@ -51,6 +52,7 @@ from oppet.sync.lanes import (
     AskHold,
     AskParked,
     AskResume,
+    AskSwish,
     AskTake,
     Came,
     Gone,
@@ -410,9 +412,11 @@ class LaneDesk:
     def __init__(
         self, shelf: FileShelf, post: Post, signer: Signer, known: Known, store: str, clock: Clock,
         replaced: Callable[[str, int], str] = lambda *_: "", gifts: GiftKeeper | None = None,
+        swish: SwishDesk | None = None,
     ) -> None:  # fmt: skip
-        """`replaced` says when a newer epoch of a till was last certified; "" for never. `gifts` keeps the store's gift cards."""
-        self._gifts = gifts
+        """`replaced` says when a newer epoch of a till was last certified; "" for never. `gifts` keeps the store's gift cards, and
+        `swish` calls Swish, where this node does either."""
+        self._gifts, self._swish = gifts, swish
         self._shelf, self._post, self._signer, self._known = shelf, post, signer, known
         self._store, self._clock = store, clock
         self._folds: dict[tuple[str, int, str], LaneFold] = {}
@@ -430,9 +434,14 @@ class LaneDesk:
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise LaneMalformedError(why=str(error)) from None
         self._believe(lane, signed)
-        with self._guard:
-            self._catch_up()
-            told = self._told(lane, (lane.till, lane.epoch))
+        if isinstance(lane.ask, AskSwish):  # no ruling: nothing is read for it, and no other question waits
+            told = Told("", refused=Refused("unknown"))
+            if self._swish is not None:
+                told = Told("", swish=self._swish.ask(lane.till, lane.epoch, lane.ask))
+        else:
+            with self._guard:
+                self._catch_up()
+                told = self._told(lane, (lane.till, lane.epoch))
         return sign(msgspec.structs.replace(told, nonce=lane.nonce), self._signer)
 
     def look(self) -> tuple[ParkedBasket, ...]:

@@ -29,6 +29,7 @@ from oppet.drivers.keeper_http import Counts
 from oppet.drivers.post import Post
 from oppet.drivers.sealed_key import unseal
 from oppet.drivers.shelf_files import FileShelf
+from oppet.drivers.swish_desk import SwishDesk, open_desk
 from oppet.journal.entry import body_of
 from oppet.journal.kinds import ActDone, AlarmRaised, Fact
 from oppet.store import web_node
@@ -135,7 +136,8 @@ class Node:
         known = self.directory.standing
         self.gifts = GiftKeeper(post, folder / GIFT_CARDS)
         replaced = self.directory.replaced
-        self.lanes = LaneDesk(self.shelf, post, signer, known, self.store, self.clock, replaced, self.gifts)
+        self.swish = self._swish()
+        self.lanes = LaneDesk(self.shelf, post, signer, known, self.store, self.clock, replaced, self.gifts, self.swish)
         self.relay: Relay | None = None  # its threads may bring papers before it is here
         self.relay = self._relaying()
         self._ask_for_post()
@@ -149,6 +151,8 @@ class Node:
         self._ticking.join(5)
         if self.relay is not None:
             self.relay.close()
+        if self.swish is not None:
+            self.swish.close()
         self.lanes.save()
         self.gifts.save()
         self.shelf.close()
@@ -458,6 +462,16 @@ class Node:
             return None
         remember = self.folder / "kept-by-hq.json"
         return Relay(hq, self.shelf, self.directory, self, self.alarm, remember, own=self.post.source())
+
+    def _swish(self) -> SwishDesk | None:
+        """The desk that calls Swish, where the settings name one. A certificate that cannot be used is an alarm, and the node runs."""
+        if self.settings.swish is None or self.settings.place != "store":
+            return None
+        try:
+            return open_desk(self.settings.swish, self.folder, self.info.name, self.alarm)
+        except OppetError as error:
+            self.alarm(type(error).__name__, **{name: str(fact) for name, fact in error.facts.items()})
+            return None
 
     def _post_certificate(self) -> TillCertificate:
         post, now = self.post, utc_text(self.clock.now())

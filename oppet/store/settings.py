@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from oppet.base.errors import RefusedError, SettingsError, place_first
 from oppet.base.words import N_
+from oppet.drivers.swish_desk import SwishSettings
 from oppet.sync.messages import KeeperInfo, Key, Name
 
 __all__ = ["Enrolment", "NotEnrolledError", "Settings", "read_enrolment", "read_settings"]
@@ -43,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     announce: bool = False  # zeroconf on the store's network
     interfaces: tuple[str, ...] = ()  # where it is announced; empty for all
     language: Annotated[str, Meta(pattern=r"^(sv|en)\Z")] = "sv"
+    swish: SwishSettings | None = None  # this node calls Swish for its tills
 
     @property
     def keeper(self) -> str:
