@@ -224,13 +224,13 @@ class Ticker:
     """The one thread that hears of tenders, from the start of the app to its end; none where the till asks nobody."""
 
     def __init__(self, counter: Counter, ring: Callable[[], None]) -> None:
-        self._counter = counter
+        self.counter = counter
         self._ring = ring
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
     def begin(self) -> None:
-        if self._counter.till.desk.ports.payments:
+        if self.counter.till.desk.ports.payments:
             self._thread = threading.Thread(target=self._run, name="tenders", daemon=True)
             self._thread.start()
 
@@ -241,7 +241,7 @@ class Ticker:
 
     def tick(self) -> int:
         """Look once, tell who must know, and say how many ms until the next."""
-        counter = self._counter
+        counter = self.counter
         with counter.lock:
             changed = look(counter)
             waiting = bool(counter.till.desk.state.attempts())

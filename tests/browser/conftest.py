@@ -49,6 +49,10 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def cashier(page: Page, shop: ServedTill) -> Cashier:
+    return signed_in(page, shop)
+
+
+def signed_in(page: Page, shop: ServedTill) -> Cashier:
     """Alva, signed in, with the float registered."""
     cashier = Cashier(page, shop.url, shop.till)
     page.goto(shop.url)

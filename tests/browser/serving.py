@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -21,10 +21,12 @@ from oppet.goods.assortment import merge
 from oppet.goods.catalogue import Catalogue, decode
 from oppet.journal.kinds import Original, Receipt
 from oppet.paper.electronic import pack, pack_to_print, unpack
+from oppet.payments.paths import PayPath
 from oppet.register.desk import Rules
 from oppet.register.till import Till
 from oppet.sale.staff import Member, StaffList
 from oppet.till.web import create_app
+from oppet.till.web_tenders import Ticker
 from tests.conftest import ROOT
 from tests.register.world import SECRET, FakeClock, World
 
@@ -61,6 +63,13 @@ class ServedTill:
     world: World
     till: Till
     printer: ScreenPrinter
+    ticker: Ticker
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Nobody listens to the payment services meanwhile."""
+        with self.ticker.counter.lock:
+            yield
 
 
 @cache
@@ -71,7 +80,7 @@ def demo_goods() -> Catalogue:
 
 
 @contextmanager
-def served(folder: Path, catalogue: Catalogue | None = None) -> Iterator[ServedTill]:
+def served(folder: Path, catalogue: Catalogue | None = None, payments: Sequence[PayPath] = ()) -> Iterator[ServedTill]:
     """Serve a till that nobody has signed in to, on a port of its own, until the block ends."""
     printer = ScreenPrinter("kvittoskrivare", "paper")
     world = World(
@@ -80,6 +89,7 @@ def served(folder: Path, catalogue: Catalogue | None = None) -> Iterator[ServedT
         paths=[printer, ScreenPrinter("electronic", "electronic")],  # type: ignore[list-item]
         catalogue=catalogue or demo_goods(),
         rules=Rules(disk_warn_mb=0, disk_least_mb=0),
+        payments=list(payments),
     )
     first = world.start()
     journal, signer = world.journal, Signer(SECRET)
@@ -105,8 +115,9 @@ def served(folder: Path, catalogue: Catalogue | None = None) -> Iterator[ServedT
     while not server.started:
         time.sleep(0.01)
     try:
-        yield ServedTill(f"http://127.0.0.1:{port}/", world, till, printer)
+        yield ServedTill(f"http://127.0.0.1:{port}/", world, till, printer, app.state.ticker)
     finally:
+        app.state.leave()
         server.should_exit = True
         thread.join(10)
         journal.close()

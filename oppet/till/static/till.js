@@ -234,13 +234,13 @@
 
   // What somebody is typing stays when the pane is laid out anew.
   document.addEventListener("htmx:oobBeforeSwap", (event) => {
-    if (event.target.id !== "pane") return;
+    if (event.detail.target.id !== "pane") return;
     swapped = true;
-    typed = [...event.target.querySelectorAll("input:not([type=hidden]):not([type=radio])")].filter((field) => field.value !== field.defaultValue)
+    typed = [...event.detail.target.querySelectorAll("input:not([type=hidden]):not([type=radio])")].filter((field) => field.value !== field.defaultValue)
       .map((field) => [field.id, field.value, field === document.activeElement]);
   });
   document.addEventListener("htmx:oobAfterSwap", (event) => {
-    if (event.target.id !== "pane" || !typed) return;
+    if (event.detail.target.id !== "pane" || !typed) return;
     for (const [id, value, held] of typed) {
       const field = id && byId(id);
       if (field && looking) { field.value = value; if (held) field.focus(); }
@@ -272,7 +272,7 @@
     }
   }
   function set_clock() { const told = byId("now"); if (told) ahead = Date.now() - Number(told.value); }
-  document.addEventListener("htmx:oobAfterSwap", (event) => { if (event.target.id === "stamp") { set_clock(); count_seconds(); } });
+  document.addEventListener("htmx:oobAfterSwap", (event) => { if (event.detail.target.id === "stamp") { set_clock(); count_seconds(); } });
   document.addEventListener("DOMContentLoaded", () => { set_clock(); count_seconds(); setInterval(count_seconds, 1000); });
   // While the till is silent its lights are what it said last: they are greyed until it answers again.
   function away(gone) {
