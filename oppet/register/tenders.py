@@ -50,6 +50,7 @@ from oppet.payments.tender import (
     Attempt,
     outcome_fits,
 )
+from oppet.payments.vouchers import VoucherUsedError, allow_alone, read_voucher
 from oppet.register.checkout import Checkout, Outcome
 from oppet.register.desk import Desk, unsettled
 from oppet.register.errors import NotPossibleNowError, PathBusyError, PathMissingError, TenderOpenError
@@ -110,6 +111,8 @@ class Tenders:
             raise NotPossibleNowError(action=N_("Asking for a payment"), why=N_("this is training; enter it by hand"))
         if path.means == "gift_card" and basket.mode == "sale" and not account:
             raise NotAGiftCardError
+        if not amount_ore:
+            raise NotPossibleNowError(action=N_("Asking for a payment"), why=N_("nothing is left to pay"))
         decided = decide_tender(basket, desk.priced(basket), path.means, amount_ore)
         back = basket.mode == "return"
         if (offline or path.by_hand) and not back:
@@ -140,6 +143,31 @@ class Tenders:
         basket = self._desk.basket()
         left = left_to_pay(basket, self._desk.priced(basket))
         return self.ask(path.name, min(amount_ore, left) or left, account=account)
+
+    def voucher(self, code: str) -> Outcome:
+        """Take a pant voucher whose code was read: once in the whole store, and only a few while no store node answers (PT11).
+
+        Raises NotAVoucherError, VoucherTooLargeError, VoucherUsedError, LoneVoucherError, and what `Checkout.pay` raises.
+        """
+        desk, rules = self._desk, self._desk.rules.vouchers
+        self._checkout.may_pay()
+        basket = desk.basket()
+        if basket.mode != "sale":
+            raise NotPossibleNowError(
+                action=N_("Paying with a voucher"), why=N_("this is not a sale; enter it by hand")
+            )
+        found = read_voucher(code, rules)
+        if found.reference in desk.state.vouchers:
+            raise VoucherUsedError(till=desk.ports.journal.till)
+        decide_tender(basket, desk.priced(basket), "pant_voucher", found.amount_ore)
+        try:
+            desk.ports.neighbours.spend(found.reference)
+            lone = False
+        except UnavailableError:
+            allow_alone(rules, found, desk.today(), desk.state.lone_vouchers)
+            lone = True
+        evidence = Evidence(found.reference, how="code", offline=lone)
+        return self._checkout.pay("pant_voucher", found.amount_ore, found.reference, evidence=evidence)
 
     def abort(self, tender: int) -> None:
         """Ask the outside to stop. What it answers to this proves nothing: the payment's own answer does."""

@@ -507,3 +507,16 @@ def test_pt1_another_baskets_money_finishes_nothing(tmp_path: Path) -> None:
     later(till, world, times=3)
     assert [one.state for one in till.tenders.waiting()] == []
     assert world.bodies(Receipt) == [], "a person says whether a sale goes on that was to be stopped"
+
+
+def test_pt1_nobody_is_asked_for_nothing(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.hold = True
+    tender = till.tenders.ask("card-1", PRICE)
+    till.tenders.abort(tender)
+    card.book.clear()
+    card.settle_held(card.works[0])
+    till.tenders.tick()  # paid in full, and a person says whether the sale goes on
+    with pytest.raises(NotPossibleNowError):
+        till.tenders.ask("card-1", 0)
+    assert len(world.bodies(TenderSent)) == 2
