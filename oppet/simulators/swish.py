@@ -119,7 +119,10 @@ def _certificate(
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
-    usage = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    here = [
+        x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "127.0.0.2")
+    ]  # the second behind a relay
+    usage = [x509.DNSName("localhost"), *here]
     if whose == "localhost":
         made = made.add_extension(x509.SubjectAlternativeName(usage), critical=False)
     if issuer is None:
