@@ -21,12 +21,13 @@ from oppet.drivers.clock import SystemClock
 from oppet.drivers.keeper_client import KeeperClient
 from oppet.journal.entry import body_of, parse
 from oppet.journal.kinds import Body, Elsewhere, Original, ReceiptTender
+from oppet.payments.vouchers import VoucherUsedError
 from oppet.register.errors import HeldElsewhereError, NeighboursAwayError, TakenElsewhereError
 from oppet.register.ports import Parked
 from oppet.sale.errors import NotMovableError
 from oppet.sale.lines import Came
 from oppet.sync.errors import KeeperAwayError
-from oppet.sync.lanes import Ask, AskHold, AskParked, AskResume, AskTake, Lane, Refused, Told, check, sign
+from oppet.sync.lanes import Ask, AskHold, AskParked, AskResume, AskSpend, AskTake, Lane, Refused, Told, check, sign
 from oppet.sync.messages import KeeperInfo
 
 __all__ = ["LaneNeighbours"]
@@ -108,6 +109,13 @@ class LaneNeighbours:
             raise NeighboursAwayError  # the node does not know the receipt: nobody knows what came back of it
         self._paid = (original, told.paid)
         return {came.line: Came(came.quantity_milli, came.amount_ore, came.net_ore) for came in told.came}
+
+    def spend(self, voucher: str) -> None:
+        told = self.ask(AskSpend(voucher))
+        if told.refused is not None and told.refused.why == "spent":
+            raise VoucherUsedError(till=told.refused.by)
+        if not told.granted:
+            raise NeighboursAwayError  # a node that knows nothing of vouchers
 
     def paid(self, original: Original) -> Sequence[ReceiptTender]:
         return self._paid[1] if self._paid is not None and self._paid[0] == original else ()

@@ -460,6 +460,7 @@ class TenderTaken(Body, frozen=True):
     offers: tuple[LineOffer, ...] | None = None  # with the first tender the promotions stand as they are now
     evidence: Evidence | None = None  # of a tender that somebody outside decided
     at_risk: bool = False  # on nobody's word but the terminal's or the customer's telephone's
+    approved_by: int = 0  # who answers for an invoice above the customer's limit
 
 
 class TenderReversed(Body, frozen=True):

@@ -35,6 +35,7 @@ from oppet.journal.kinds import (
     Body,
     CodeUnknown,
     CopyMade,
+    Evidence,
     OutageBegan,
     OutageEnded,
     Receipt,
@@ -52,6 +53,7 @@ from oppet.journal.kinds import (
     UnitProbed,
     UnitRequest,
 )
+from oppet.payments import risk
 from oppet.payments.means import CASH, KRONA, means
 from oppet.register.desk import Desk, settled, shown
 from oppet.register.errors import (
@@ -74,7 +76,7 @@ from oppet.sale.errors import (
 )
 from oppet.sale.price import Priced
 from oppet.sale.rights import Staff, approver
-from oppet.sale.settle import decide_tender, left_to_pay, settle, vat_of
+from oppet.sale.settle import Decided, decide_tender, left_to_pay, settle, vat_of
 from oppet.sale.tokens import payment_reference
 
 __all__ = ["Checkout", "Outcome"]
@@ -134,9 +136,19 @@ class Checkout:
 
     # --- paying
 
-    def pay(self, name: str, given_ore: int, reference: str = "", *, electronic: bool = False) -> Outcome:
+    def pay(
+        self,
+        name: str,
+        given_ore: int,
+        reference: str = "",
+        *,
+        electronic: bool = False,
+        approval: Staff | None = None,
+        evidence: Evidence | None = None,
+    ) -> Outcome:
         """Take a tender; the one that pays what is left also registers the sale and gives the receipt.
 
+        `approval`: of an invoice above the customer's limit; `evidence`: what is known of a slip that was read.
         Raises leaves of sale, payments and printing with nothing taken, and NoControlUnitError before any tender is
         asked.
         """
@@ -156,12 +168,28 @@ class Checkout:
             raise TooManyDiscountsError(most=MOST_DISCOUNTS)
         settled(basket)
         decided = decide_tender(basket, priced, name, given_ore, reference, self._coin_ore)
+        by = self._invoice(basket, given_ore, reference, approval) if name == "invoice" else 0
+        decided = Decided(msgspec.structs.replace(decided.tender, evidence=evidence, approved_by=by), decided.complete)
         units, probes = self._probe()
         if not decided.complete:
             desk.write(*probes, decided.tender)
             return Outcome("more", left_to_pay(basket, desk.priced(basket)))
         self._printing.wish(electronic=electronic)
         return self._register(basket, priced, units, (*probes, decided.tender))
+
+    def _invoice(self, basket: Basket, amount_ore: int, token: str, approval: Staff | None) -> int:
+        """Who answers for this much on this customer's invoice: nobody (0) within the limit, else a supervisor (PT12).
+
+        Raises NoInvoiceCustomerError, NeedsApprovalError.
+        """
+        desk = self._desk
+        customers, today = desk.ports.invoices, desk.today()
+        if customers is None or basket.mode == "training":
+            return 0
+        left = risk.invoice_left_ore(customers, token, today, desk.state.invoiced.get(token, risk.Risk()))
+        if basket.mode == "return" or amount_ore <= left:
+            return 0
+        return approver("invoice", desk.staff(), approval)
 
     def may_pay(self) -> None:
         """Everything that could still forbid the sale, asked before the cashier asks for money.
@@ -309,6 +337,7 @@ class Checkout:
         receipt = settle(what.basket, what.priced, desk.identity, number, code.unit, code.code)
         desk.write(*before, receipt)
         self._printing.print_all()
+        self._printing.merchant_copies(receipt)
         if receipt.kind != "training" and any(tender.means == CASH for tender in receipt.tenders):
             self._printing.drawer()
         return Outcome("done", 0, desk.state.last_change_ore, number)

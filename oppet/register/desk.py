@@ -40,6 +40,7 @@ from oppet.journal.kinds import (
 from oppet.paper.paths import ReceiptPath, first_ready
 from oppet.payments.risk import RiskLimits
 from oppet.payments.tender import ABORTING, ASKED, REVERSAL_UNKNOWN, REVERSING, Attempt
+from oppet.payments.vouchers import VoucherRules
 from oppet.register.errors import (
     ClockInDoubtError,
     DiskNearlyFullError,
@@ -59,7 +60,7 @@ from oppet.sale.rights import Limits, Staff, approver
 
 __all__ = ["VIEW", "Desk", "Filed", "Rules", "settled", "shown", "unsettled"]
 
-VIEW = "state-6"  # the name of the snapshot; a new shape of State takes a new name, and the old one is replayed
+VIEW = "state-7"  # the name of the snapshot; a new shape of State takes a new name, and the old one is replayed
 
 
 EARLIEST_MS = parse_utc("2026-01-01T00:00:00.000Z")  # no till of ours is older
@@ -75,6 +76,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     limits: Limits = Limits()
     risk: RiskLimits = RiskLimits()
+    vouchers: VoucherRules = VoucherRules()
     disk_warn_mb: Megabytes = 2000
     disk_least_mb: Megabytes = 200
     electronic: bool = True  # customers may be given electronic receipts

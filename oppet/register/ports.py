@@ -16,6 +16,7 @@ from oppet.journal.entry import Entry, Head
 from oppet.journal.kinds import Body, Elsewhere, Original, ReceiptTender
 from oppet.paper.paths import ReceiptPath
 from oppet.payments.paths import PayPath
+from oppet.payments.risk import InvoiceCustomer
 from oppet.register.errors import NeighboursAwayError
 from oppet.sale.lines import Came
 
@@ -135,6 +136,10 @@ class Neighbours(Protocol):
         Raises HeldElsewhereError while another till holds it."""
         ...
 
+    def spend(self, voucher: str) -> None:
+        """This till takes this pant voucher, and nobody else does from now on. Raises VoucherUsedError."""
+        ...
+
     def paid(self, original: Original) -> Sequence[ReceiptTender]:
         """How that receipt was paid, as the last `hold` on it heard; nothing when nobody has said. Never raises."""
         ...
@@ -176,6 +181,9 @@ class Alone:
     def hold(self, original: Original) -> Mapping[int, Came]:  # noqa: ARG002
         return {}
 
+    def spend(self, voucher: str) -> None:
+        pass
+
     def paid(self, original: Original) -> Sequence[ReceiptTender]:  # noqa: ARG002
         return ()
 
@@ -193,3 +201,4 @@ class Ports:
     copies: Copies = field(default_factory=Alone)
     neighbours: Neighbours = field(default_factory=Alone)
     payments: Sequence[PayPath] = ()  # in the order they are offered
+    invoices: Mapping[str, InvoiceCustomer] | None = None  # by token; None: invoices are entered with nobody's list

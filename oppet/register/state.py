@@ -41,7 +41,9 @@ from oppet.journal.kinds import (
     SignedOut,
     SlipsPrinted,
     TenderHeard,
+    TenderReversed,
     TenderSent,
+    TenderTaken,
     TillStarted,
     TillStopped,
     TimeConfirmed,
@@ -52,12 +54,14 @@ from oppet.journal.kinds import (
 )
 from oppet.payments.risk import Risk
 from oppet.payments.tender import APPROVED, AT_RISK, DECLINED, PARTIAL, Attempt, advance, outcome_fits
+from oppet.payments.vouchers import is_voucher
 from oppet.sale import basket as baskets
 from oppet.sale.basket import Basket, Line
 from oppet.sale.lines import Came
 
 __all__ = ["State", "Unprinted", "came_back", "return_key"]
 
+MOST_VOUCHERS = 50_000  # of one epoch's are known here; the store node knows the rest
 FINAL = frozenset({APPROVED, PARTIAL, AT_RISK, DECLINED})
 COPY, NORMAL, TRAINING = "copy", "normal", "training"
 SERIES = {"kopia": COPY, "normal": NORMAL, "ovning": TRAINING}
@@ -98,6 +102,9 @@ class State(msgspec.Struct):
         str, str
     ] = {}  # path → the last payment request it gave a final answer to: what a terminal that forgot nothing knows
     risk: Risk = msgspec.field(default_factory=Risk)  # taken at risk today
+    vouchers: dict[str, int] = {}  # pant vouchers taken in this epoch → the sale
+    lone_vouchers: Risk = msgspec.field(default_factory=Risk)  # taken today with nobody to ask
+    invoiced: dict[str, Risk] = {}  # what invoice customers bought today, by token
     paths: dict[str, PathSeen] = {}  # how each payment path was last seen
     closed_units: dict[str, str] = {}
     storage: dict[str, str] = {}  # unit → ok | high | full
@@ -136,6 +143,7 @@ class State(msgspec.Struct):
             self.baskets[sale] = baskets.opened(body, time)
             self.current = self.last_sale = sale
             return
+        self._bounded(basket, time, body)
         if type(body) is Receipt:
             self._finished(body)
             if basket.lone:
@@ -191,6 +199,34 @@ class State(msgspec.Struct):
         attempt = self.attempt(body.sale, body.tender)
         if body.outcome == AT_RISK and attempt is not None and outcome_fits(attempt, body.what, body.outcome):
             self.risk = self.risk.add(local_day(parse_utc(time)), body.amount_ore)
+
+    def _bounded(self, basket: Basket, time: str, body: Body) -> None:
+        """Tenders that are worth something only once, or only so much a day."""
+        if basket.mode == "sale" and isinstance(body, TenderTaken | TenderReversed):
+            self._voucher(basket, time, body)
+            self._invoice(basket, time, body)
+
+    def _invoice(self, basket: Basket, time: str, body: TenderTaken | TenderReversed) -> None:
+        if body.means != "invoice":
+            return
+        day = local_day(parse_utc(time))
+        self.invoiced = {token: bought for token, bought in self.invoiced.items() if bought.day == day}
+        if isinstance(body, TenderTaken):
+            self.invoiced[body.reference] = self.invoiced.get(body.reference, Risk()).add(day, body.amount_ore)
+            return
+        token = basket.tenders[body.tender].reference
+        if (bought := self.invoiced.get(token)) is not None:
+            self.invoiced[token] = Risk(day, max(0, bought.ore - body.amount_ore), bought.count)
+
+    def _voucher(self, basket: Basket, time: str, body: TenderTaken | TenderReversed) -> None:
+        if isinstance(body, TenderReversed):
+            self.vouchers.pop(basket.tenders[body.tender].reference, None)
+        elif is_voucher(body.means, body.reference):
+            self.vouchers[body.reference] = body.sale
+            while len(self.vouchers) > MOST_VOUCHERS:
+                self.vouchers.pop(next(iter(self.vouchers)))
+            if body.evidence is not None and body.evidence.offline:
+                self.lone_vouchers = self.lone_vouchers.add(local_day(parse_utc(time)), body.amount_ore)
 
     def _came_back(self, basket: Basket) -> None:
         if basket.mode == "return" and basket.original is not None:

@@ -70,7 +70,9 @@ class Till:
         ports, before = self.desk.ports, self.desk.state.settings
         now = {f"limits.{name}": str(value) for name, value in asdict(self.desk.rules.limits).items()}
         now |= {f"risk.{name}": str(value) for name, value in asdict(self.desk.rules.risk).items()}
-        now |= {name: str(value) for name, value in asdict(self.desk.rules).items() if name not in ("limits", "risk")}
+        now |= {f"vouchers.{name}": str(value) for name, value in asdict(self.desk.rules.vouchers).items()}
+        apart = ("limits", "risk", "vouchers")
+        now |= {name: str(value) for name, value in asdict(self.desk.rules).items() if name not in apart}
         now["payment_paths"] = ", ".join(path.name for path in ports.payments) or "–"
         now["units"] = ", ".join(unit.unit for unit in ports.units) or "–"
         now["receipt_paths"] = ", ".join(path.name for path in ports.paths) or "–"

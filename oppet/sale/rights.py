@@ -54,6 +54,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "unit": (N_("open a control unit that was closed"), SUPERVISOR),
     "case": (N_("settle a case"), SUPERVISOR),
     "outage": (N_("begin or end the reserve routine"), SUPERVISOR),
+    "invoice": (N_("sell on invoice above the customer's limit"), SUPERVISOR),
     "z": (N_("close the day with a Z report"), SUPERVISOR),
     "settings": (N_("change a setting"), MANAGER),
 }

@@ -2,15 +2,21 @@
 the design).
 
 A scanner or a finger may send a personal number, a telephone number or a whole card number where a token was meant.
-What looks like one is refused before it is written, because a journal never forgets. Keeps S11.
+What looks like one is refused before it is written, because a journal never forgets. Keeps S11 and PT12.
 """
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["members_token", "payment_reference"]
+import msgspec
 
+from oppet.base.errors import SettingsError, clip
+from oppet.payments.risk import InvoiceCustomer
+
+__all__ = ["invoice_customers", "members_token", "payment_reference"]
+
+MOST_CUSTOMERS = 20_000
 _TOKEN = re.compile(r"[0-9A-Za-z]{1,64}")
 _REFERENCE = re.compile(r"[0-9A-Za-z-]{0,40}")
 _PERSON = re.compile(r"(?:19|20)?[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01]|6[1-9]|[78][0-9]|9[01])-?[0-9]{4}")
@@ -25,6 +31,20 @@ def members_token(text: str) -> bool:
 def payment_reference(text: str) -> bool:
     """Whether this may be a payment's reference, or nothing: letters, digits and hyphens, and nobody's number."""
     return _REFERENCE.fullmatch(text) is not None and not _names_a_person(text)
+
+
+def invoice_customers(data: bytes, file: str) -> dict[str, InvoiceCustomer]:
+    """The store's list of invoice customers: {"token": {"day_ore": …, "sale_ore": …}}. Raises SettingsError."""
+    try:
+        found = msgspec.json.decode(data, type=dict[str, InvoiceCustomer])
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise SettingsError(file=file, reason=clip(str(error), 200)) from None
+    if len(found) > MOST_CUSTOMERS:
+        raise SettingsError(file=file, reason=f"more than {MOST_CUSTOMERS} customers")
+    for place, token in enumerate(found, 1):
+        if len(token) > 40 or not members_token(token):  # not repeated: it may be somebody's own number
+            raise SettingsError(file=file, reason=f"number {place} is no token, or a person's own number")
+    return found
 
 
 def _names_a_person(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Rulings between a store's tills: who may take a parked basket (R27), and what of a receipt came back already (R17).
+"""Rulings between a store's tills: who may take a parked basket (R27), what of a receipt came back (R17), who paid a voucher (PT11).
 
 Everything is a fold of the journals kept here and of what was granted, which is in the node's own journal before a till
 hears of it. A grant is exclusive, and for the same epoch of the same till it is the same grant. It ends with its epoch:
@@ -13,6 +13,7 @@ import contextlib
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -41,9 +42,12 @@ from oppet.journal.kinds import (
     SaleOpened,
     SaleParked,
     SaleResumed,
+    TenderReversed,
+    TenderTaken,
     kind_of,
 )
 from oppet.payments.giftcard import GiftQuestion, GiftVerdict
+from oppet.payments.vouchers import is_voucher
 from oppet.sale.basket import NEXT
 from oppet.sync.keeper import Known
 from oppet.sync.lanes import (
@@ -52,6 +56,7 @@ from oppet.sync.lanes import (
     AskHold,
     AskParked,
     AskResume,
+    AskSpend,
     AskSwish,
     AskTake,
     Came,
@@ -70,6 +75,7 @@ __all__ = [
     "HOLD_MS",
     "Basket",
     "DoubleReturn",
+    "DoubleVoucher",
     "GivenBasket",
     "Hold",
     "LaneFold",
@@ -79,6 +85,7 @@ __all__ = [
     "Rulings",
     "came_back",
     "double_returns",
+    "double_vouchers",
 ]
 
 HOLD_MS = 15 * 60_000
@@ -86,6 +93,7 @@ RESUME_MS = 60_000  # until the till's own entry says what it did with the word 
 MOST_BASKETS = 500
 MOST_PIECES = 5_000  # entries of one basket
 MOST_RETURNS = 200_000  # of one history: a till's life
+MOST_VOUCHERS = 200_000
 KINDS = frozenset({kind_of(SaleOpened), kind_of(EpochClosed)} | {kind_of(body) for _, body in NEXT})
 Place = tuple[str, int, int]  # a sale or a receipt: till, epoch, number
 
@@ -111,6 +119,15 @@ class Return(msgspec.Struct, frozen=True):
     lines: tuple[Came, ...]
 
 
+class Spent(msgspec.Struct, frozen=True):
+    """A pant voucher was taken in a sale."""
+
+    seq: int
+    sale: int
+    tender: int
+    ore: int
+
+
 class LaneFold(msgspec.Struct):
     """What rulings need of one history; kept as a view, so that a restart does not read years."""
 
@@ -119,6 +136,8 @@ class LaneFold(msgspec.Struct):
     finished: list[int] = []  # sales that ended lately: "finished" is not "unknown"
     taken: dict[str, int] = {}  # another's basket that went on here → the entry that says so
     returns: list[Return] = []
+    vouchers: dict[str, Spent] = {}  # by reference
+    unspent: dict[str, int] = {}  # given back to the customer → the entry that says so
     ended: dict[str, int] = {}  # an original → the entry with which a return on it ended here last
     closed: bool = False  # the epoch ended in order: nothing follows
 
@@ -136,6 +155,7 @@ class LaneFold(msgspec.Struct):
             elif isinstance(body, EpochClosed):
                 self.closed = True
             elif body is not None:
+                self._voucher(body, entry.seq)
                 self._piece(body, entry)
 
     def _opened(self, body: SaleOpened, entry: Entry) -> None:
@@ -146,6 +166,19 @@ class LaneFold(msgspec.Struct):
         self.baskets[body.sale] = Basket(body.sale, body.mode, entry.time, body.cashier, "", back, {}, [entry.seq])
         if source is not None:
             self.taken[_text((source.till, source.epoch, source.sale))] = entry.seq
+
+    def _voucher(self, body: Body, seq: int) -> None:
+        if isinstance(body, TenderTaken) and is_voucher(body.means, body.reference):
+            basket = self.baskets.get(body.sale)
+            if basket is None or basket.mode == "sale":
+                self.vouchers[body.reference] = Spent(seq, body.sale, body.tender, body.amount_ore)
+                _shorten(self.vouchers, MOST_VOUCHERS)
+        elif isinstance(body, TenderReversed) and body.means == "pant_voucher":
+            place = body.sale, body.tender
+            for reference in [ref for ref, spent in self.vouchers.items() if (spent.sale, spent.tender) == place]:
+                del self.vouchers[reference]
+                self.unspent[reference] = seq
+                _shorten(self.unspent, MOST_BASKETS)
 
     def _piece(self, body: Body, entry: Entry) -> None:
         basket = self.baskets.get(getattr(body, "sale", 0))
@@ -174,6 +207,11 @@ class LaneFold(msgspec.Struct):
             self.ended[_text(original)] = seq
             while len(self.ended) > MOST_BASKETS:
                 self.ended.pop(next(iter(self.ended)))
+
+
+def _shorten(known: dict[str, Any], most: int) -> None:
+    while len(known) > most:
+        known.pop(next(iter(known)))
 
 
 Folds = Mapping[tuple[str, int, str], LaneFold]  # by till, epoch, branch
@@ -215,6 +253,26 @@ def double_returns(folds: Folds, bought: Callable[[Place], Receipt | None]) -> I
                 yield DoubleReturn(original, line.line, line.quantity_milli, back, at)
 
 
+class DoubleVoucher(msgspec.Struct, frozen=True):
+    """The same pant voucher was paid at several tills or epochs: a case."""
+
+    voucher: str
+    ore: int
+    at: tuple[Place, ...]  # the sales
+
+
+def double_vouchers(folds: Folds) -> Iterator[DoubleVoucher]:
+    """Vouchers that more than one history took, each while it could not ask."""
+    found: dict[str, list[tuple[Place, int]]] = defaultdict(list)
+    for (till, epoch, _), fold in folds.items():
+        for reference, spent in fold.vouchers.items():
+            found[reference].append(((till, epoch, spent.sale), spent.ore))
+    for reference, taken in sorted(found.items()):
+        places = tuple(sorted({place for place, _ in taken}))
+        if len(places) > 1:
+            yield DoubleVoucher(reference, max(ore for _, ore in taken), places)
+
+
 class Given(msgspec.Struct, frozen=True):
     """A basket was given to one epoch of a till."""
 
@@ -242,6 +300,7 @@ class Rulings:
         self._over = over
         self.granted: dict[Place, Given] = {}  # who goes on with a basket
         self.holds: dict[Place, Hold] = {}
+        self.spends: dict[str, Hold] = {}  # vouchers that a till was told it may take
         self._resuming: dict[Place, int] = {}
 
     def parked(self, folds: Folds, asking: tuple[str, int]) -> tuple[ParkedBasket, ...]:
@@ -301,6 +360,17 @@ class Rulings:
                 if returning and not fold.closed and not self._is_succeeded(till, epoch, asking, basket.since):
                     return till  # it began while the node was away
         return ""
+
+    def spent_by(self, folds: Folds, voucher: str, asking: tuple[str, int], now: int) -> str:
+        """Which other epoch's till has taken this voucher, by its journal or by our grant; "" for none."""
+        for (till, epoch, _), fold in folds.items():
+            if (till, epoch) != asking and voucher in fold.vouchers:
+                return till
+        held = self.spends.get(voucher)
+        if held is None or (held.till, held.epoch) == asking or not 0 <= now - held.since < HOLD_MS:
+            return ""
+        theirs = [fold.unspent.get(voucher, 0) for key, fold in folds.items() if key[:2] == (held.till, held.epoch)]
+        return "" if max(theirs, default=0) > held.mark else held.till
 
     def _still_held(self, folds: Folds, place: Place, held: Hold, asking: tuple[str, int], now: int) -> bool:
         fresh = (held.till, held.epoch) != asking and 0 <= now - held.since < HOLD_MS
@@ -387,8 +457,8 @@ class LaneMalformedError(RefusedError):
     sentence = N_("This question cannot be read: {why}.")
 
 
-TAKEN, HELD, RELEASED = "basket taken", "receipt held", "basket released"
-VIEW = "lanes-2"  # the number is raised when a fold means something else
+TAKEN, HELD, RELEASED, SPENT = "basket taken", "receipt held", "basket released", "voucher taken"
+VIEW = "lanes-3"  # the number is raised when a fold means something else
 SAVE_AFTER = 5_000  # entries that a restart may have to fold again
 MOST_ACTS = 20_000  # of the node's own journal are read again for grants
 
@@ -424,6 +494,7 @@ class LaneDesk:
         self._replaced = replaced
         self._rulings = Rulings(self._over)
         self._reckoned, self._cases = 0, list[DoubleReturn]()  # for so many returns
+        self._vouchers, self._twice = 0, list[DoubleVoucher]()  # for so many vouchers
         self._guard = threading.Lock()
         self._recall()
 
@@ -458,6 +529,15 @@ class LaneDesk:
             if returns != self._reckoned:
                 self._reckoned, self._cases = returns, list(double_returns(self._folds, self._bought))
             return self._cases
+
+    def voucher_cases(self) -> list[DoubleVoucher]:
+        """Vouchers that were paid at several tills, once the journals met."""
+        with self._guard:
+            self._catch_up()
+            vouchers = sum(len(fold.vouchers) for fold in self._folds.values())
+            if vouchers != self._vouchers:
+                self._vouchers, self._twice = vouchers, list(double_vouchers(self._folds))
+            return self._twice
 
     def catch_up(self) -> None:
         """Read what came since; cheap when nothing did."""
@@ -524,10 +604,27 @@ class LaneDesk:
                 return Told("", granted=True) if holder is None else Told("", refused=Refused("taken", *holder))
             case AskHold(till=till, epoch=epoch, number=number):
                 return self._hold((till, epoch, number), asking)
+            case AskSpend(voucher=voucher):
+                return self._spend(voucher, asking)
             case AskGift() as ask:
                 return self._gift(ask, lane.till)
             case _:
                 return Told("", refused=Refused("unknown"))
+
+    def _spend(self, voucher: str, asking: tuple[str, int]) -> Told:
+        now, rulings = self._clock.now(), self._rulings
+        other = rulings.spent_by(self._folds, voucher, asking, now)
+        if other:
+            return Told("", refused=Refused("spent", other))
+        held = rulings.spends.get(voucher)
+        if held is None or (held.till, held.epoch) != asking or not 0 <= now - held.since < HOLD_MS:
+            heads = [fold.seq for key, fold in self._folds.items() if key[:2] == asking]
+            hold = Hold(*asking, now, max(heads, default=0))
+            facts = (Fact("by", f"{asking[0]}/{asking[1]}"), Fact("mark", str(hold.mark)))
+            self._post.write(ActDone(0, SPENT, voucher, facts=facts))
+            rulings.spends = {known: one for known, one in rulings.spends.items() if now - one.since < HOLD_MS}
+            rulings.spends[voucher] = hold
+        return Told("", granted=True)
 
     def _gift(self, ask: AskGift, till: str) -> Told:
         if self._gifts is None:
@@ -627,11 +724,14 @@ class LaneDesk:
         journal = self._post.journal
         for entry in journal.read(max(1, journal.head.seq - MOST_ACTS + 1)):
             body = body_of(entry) if entry.kind == "act_done" else None
-            if not isinstance(body, ActDone) or body.act not in (TAKEN, HELD, RELEASED):
+            if not isinstance(body, ActDone) or body.act not in (TAKEN, HELD, RELEASED, SPENT):
                 continue
             facts = {fact.name: fact.value for fact in body.facts}
             since = parse_utc(entry.time)
             till, _, epoch = facts.get("by", "").partition("/")
+            if body.act == SPENT:
+                self._rulings.spends[body.about] = Hold(till, int(epoch), since, int(facts.get("mark", "0")))
+                continue
             parts = body.about.split("/")
             place = (parts[0], int(parts[1]), int(parts[2]))
             if body.act == TAKEN:

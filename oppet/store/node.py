@@ -19,6 +19,7 @@ import msgspec
 
 from oppet.base.clock import utc_text
 from oppet.base.errors import OppetError, RefusedError, UnavailableError, clip
+from oppet.base.money import kronor
 from oppet.base.signing import Signer
 from oppet.base.words import N_
 from oppet.drivers import files
@@ -64,6 +65,7 @@ SIGN_S = 20.0
 TICK_S = 2.0
 NEIGHBOURS = "neighbours.json"
 GIFT_CARDS = "gift-cards.json"
+VOUCHER_TWICE = "voucher paid twice"
 
 
 class TillUnknownError(RefusedError):
@@ -522,7 +524,12 @@ class Node:
                 LOG.exception("our own mistake between two requests")
 
     def _new_cases(self) -> None:
-        """What came back twice is said once, when the journals met (R17)."""
+        """What came back twice, and what voucher was paid twice, is said once, when the journals met (R17, PT11)."""
+        said = {value for alarm in self._alarms if alarm.about == VOUCHER_TWICE for _, value in alarm.facts}
+        for twice in self.lanes.voucher_cases():
+            if twice.voucher not in said:
+                at = " ".join("/".join(map(str, place)) for place in twice.at)
+                self.alarm(VOUCHER_TWICE, voucher=twice.voucher, amount=kronor(twice.ore), at=at)
         for case in self.lanes.cases():
             if case not in self._cases:
                 self._cases.add(case)

@@ -60,6 +60,10 @@ ALARMS: dict[str, tuple[str, str]] = {
         N_("The same goods were taken back at two tills"),
         N_("The tills could not ask each other when it happened. Compare the two return receipts with those who sold."),
     ),
+    "voucher paid twice": (
+        N_("The same pant voucher was paid at two tills"),
+        N_("The tills could not ask each other when it happened. Compare the slips in the two drawers."),
+    ),
     "papers damaged": (
         N_("Certificates kept here could not be read"),
         N_("HQ and the tills show them again by themselves. Have the disk looked at."),
@@ -78,7 +82,7 @@ FACT_WORDS = {
     "keeper": N_("Keeper"), "file": N_("File"), "reason": N_("Reason"), "whose": N_("Whose"),
     "times_before": N_("Times before"), "largest": N_("Largest allowed"), "from_seq": N_("Has now up to"), "had": N_("Had before"),
     "original": N_("Original receipt"), "line": N_("Line"), "at": N_("At"), "bought_milli": N_("Bought, thousandths"),
-    "returned_milli": N_("Returned, thousandths"),
+    "returned_milli": N_("Returned, thousandths"), "voucher": N_("Voucher"), "amount": N_("Amount"),
 }  # fmt: skip
 LONGEST_SHOWN = 80
 SHORT_DIGEST = 12

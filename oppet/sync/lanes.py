@@ -26,6 +26,7 @@ __all__ = [
     "AskHold",
     "AskParked",
     "AskResume",
+    "AskSpend",
     "AskSwish",
     "AskTake",
     "Came",
@@ -84,6 +85,12 @@ class AskGift(msgspec.Struct, frozen=True, tag="gift"):
     reverses: bool = False
 
 
+class AskSpend(msgspec.Struct, frozen=True, tag="spend"):
+    """I take this pant voucher. Granting it twice to the same till is the same grant."""
+
+    voucher: Annotated[str, Meta(pattern=r"^PV[0-9]{8,32}\Z")]
+
+
 class AskSwish(msgspec.Struct, frozen=True, tag="swish"):
     """A call to Swish, which the node alone can make. The same `call` again asks what came of it; the node never waits."""
 
@@ -98,7 +105,7 @@ class AskSwish(msgspec.Struct, frozen=True, tag="swish"):
     sale: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
 
 
-Ask = AskParked | AskTake | AskResume | AskHold | AskGift | AskSwish
+Ask = AskParked | AskTake | AskResume | AskHold | AskGift | AskSpend | AskSwish
 
 
 class Lane(msgspec.Struct, frozen=True):
@@ -139,7 +146,7 @@ class Gone(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True, omit_defaults=True):
-    why: str  # taken | finished | held | unknown
+    why: str  # taken | finished | held | spent | unknown
     by: str = ""  # the other till
     epoch: int = 0  # and its epoch
 

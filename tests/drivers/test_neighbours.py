@@ -12,11 +12,24 @@ from oppet.base.signing import Signer
 from oppet.drivers.neighbours import LaneNeighbours
 from oppet.journal.entry import NOTHING, Head, seal
 from oppet.journal.kinds import Elsewhere, Evidence, Original, ReceiptTender, SaleOpened, SaleParked
+from oppet.payments.vouchers import VoucherUsedError
 from oppet.register.errors import HeldElsewhereError, NeighboursAwayError, TakenElsewhereError
 from oppet.sale.errors import NotMovableError
 from oppet.sale.lines import Came
 from oppet.sync import lanes
-from oppet.sync.lanes import AskHold, AskParked, AskResume, AskTake, Gone, Lane, ParkedBasket, Refused, Signed, Told
+from oppet.sync.lanes import (
+    AskHold,
+    AskParked,
+    AskResume,
+    AskSpend,
+    AskTake,
+    Gone,
+    Lane,
+    ParkedBasket,
+    Refused,
+    Signed,
+    Told,
+)
 from oppet.sync.messages import KeeperInfo
 from tests.drivers.keepers import FakeDoors, Served, hanging, served
 from tests.sync.chain import NODE, NOW, OTHER, TILL
@@ -110,6 +123,21 @@ def test_r17_what_came_back_elsewhere_and_who_holds_it(tmp_path: Path) -> None:
         node.next = Told("", refused=Refused("unknown"))
         with pytest.raises(NeighboursAwayError):
             neighbours.hold(original)
+        neighbours.close()
+
+
+def test_pt11_a_voucher_is_this_tills_or_another_took_it(tmp_path: Path) -> None:
+    with served(tmp_path) as keeper:
+        neighbours, node = asking(keeper, Told("", granted=True))
+        neighbours.spend("PV9900012300477")
+        assert node.heard[0].ask == AskSpend("PV9900012300477")
+        node.next = Told("", refused=Refused("spent", "S01-K2"))
+        with pytest.raises(VoucherUsedError) as used:
+            neighbours.spend("PV9900012300477")
+        assert used.value.facts == {"till": "S01-K2"}
+        node.next = Told("", refused=Refused("unknown"))
+        with pytest.raises(NeighboursAwayError):
+            neighbours.spend("PV9900012300477")
         neighbours.close()
 
 

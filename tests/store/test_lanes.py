@@ -26,11 +26,26 @@ from oppet.journal.kinds import (
     SaleOpened,
     SaleParked,
     SaleResumed,
+    TenderReversed,
+    TenderTaken,
 )
 from oppet.store.lanes import HOLD_MS, LaneDesk, LaneNotBelievedError, LaneOldError, NotGivenError
 from oppet.sync.certificates import Revocation, TillCertificate, make_paper
 from oppet.sync.keeper import Keeper
-from oppet.sync.lanes import AskHold, AskParked, AskResume, AskTake, Lane, Refused, Signed, Told, check, sign
+from oppet.sync.lanes import (
+    Ask,
+    AskHold,
+    AskParked,
+    AskResume,
+    AskSpend,
+    AskTake,
+    Lane,
+    Refused,
+    Signed,
+    Told,
+    check,
+    sign,
+)
 from oppet.sync.sender import Sender
 from tests.sync.chain import MANAGER, NODE, OTHER, TILL, FakeClock, History, a_directory
 
@@ -80,9 +95,7 @@ class Shop:
         self.directory.add(make_paper(certificate, MANAGER))
         self.clock.at += 1_000
 
-    def ask(
-        self, till: str, ask: AskParked | AskTake | AskResume | AskHold, *, key: Signer | None = None, epoch: int = 1
-    ) -> Told:
+    def ask(self, till: str, ask: Ask, *, key: Signer | None = None, epoch: int = 1) -> Told:
         lane = Lane(till, epoch, utc_text(self.clock.at), NONCE, ask)
         answer = self.desk.answer(sign(lane, key or self.keys[till]))
         assert check(answer, NODE.public)
@@ -315,4 +328,61 @@ def test_pt9_the_node_tells_how_the_original_was_paid(shop: Shop) -> None:
     card = ReceiptTender("card", 10_000, 10_000, 0, "T1", Evidence("T1", "2026-11-22T10:00:00Z", "A1"))
     shop.write("S01-K1", SaleOpened(1, "sale", 101), msgspec.structs.replace(a_receipt(1, 1), tenders=(card,)))
     assert shop.ask("S01-K2", AskHold("S01-K1", 1, 1)).paid == (card,)
+    shop.close()
+
+
+SLIP = "PV9900012300477"
+
+
+def paid_by_slip(sale: int) -> list[Body]:
+    return [SaleOpened(sale, "sale", 101), a_line(sale), TenderTaken(sale, 1, "pant_voucher", 4_700, 4_700, 0, SLIP)]
+
+
+def test_pt11_a_voucher_is_granted_to_one_till_and_the_grant_outlives_the_node(shop: Shop) -> None:
+    assert shop.ask("S01-K1", AskSpend(SLIP)).granted
+    assert shop.ask("S01-K1", AskSpend(SLIP)).granted, "the same till, the same grant"
+    assert shop.ask("S01-K2", AskSpend(SLIP)).refused == Refused("spent", "S01-K1")
+    shop.again()
+    assert shop.ask("S01-K2", AskSpend(SLIP)).refused == Refused("spent", "S01-K1")
+    shop.clock.at += HOLD_MS
+    assert shop.ask("S01-K2", AskSpend(SLIP)).granted, "the first till never took it"
+    shop.close()
+
+
+def test_pt11_a_voucher_that_a_journal_says_was_taken_is_never_granted_again(shop: Shop) -> None:
+    shop.ask("S01-K1", AskSpend(SLIP))
+    shop.write("S01-K1", *paid_by_slip(1))
+    shop.clock.at += 10 * HOLD_MS
+    assert shop.ask("S01-K2", AskSpend(SLIP)).refused == Refused("spent", "S01-K1")
+    shop.enrol_again("S01-K1")
+    assert shop.ask("S01-K1", AskSpend(SLIP), key=NEWER, epoch=2).refused == Refused("spent", "S01-K1")
+    shop.again()
+    assert shop.ask("S01-K2", AskSpend(SLIP)).refused == Refused("spent", "S01-K1")
+    shop.close()
+
+
+def test_pt11_a_voucher_that_was_given_back_may_be_paid_at_another_till(shop: Shop) -> None:
+    shop.ask("S01-K1", AskSpend(SLIP))
+    shop.write("S01-K1", *paid_by_slip(1), TenderReversed(1, 1, "pant_voucher", 4_700, "customer"))
+    assert shop.ask("S01-K2", AskSpend(SLIP)).granted
+    assert shop.desk.voucher_cases() == []
+    shop.close()
+
+
+def test_pt11_r17_a_voucher_that_two_tills_took_alone_is_found_when_their_journals_meet(shop: Shop) -> None:
+    shop.write("S01-K1", *paid_by_slip(1))
+    assert shop.desk.voucher_cases() == []
+    shop.write("S01-K2", *paid_by_slip(8))
+    [case] = shop.desk.voucher_cases()
+    assert (case.voucher, case.ore, case.at) == (SLIP, 4_700, (("S01-K1", 1, 1), ("S01-K2", 1, 8)))
+    shop.again()
+    assert shop.desk.voucher_cases() == [case]
+    shop.close()
+
+
+def test_pt11_a_training_sale_spends_no_voucher(shop: Shop) -> None:
+    opened, *rest = paid_by_slip(1)
+    assert isinstance(opened, SaleOpened)
+    shop.write("S01-K1", msgspec.structs.replace(opened, mode="training"), *rest)
+    assert shop.ask("S01-K2", AskSpend(SLIP)).granted
     shop.close()
