@@ -16,9 +16,8 @@ from oppet.base.errors import RefusedError
 from oppet.base.words import N_
 from oppet.drivers.hq_rows import safe_text
 from oppet.drivers.journal_sqlite import statements
-from oppet.drivers.pg import Pool, Transaction
+from oppet.drivers.pg import Pool
 from oppet.drivers.settlement_files import REFUSED, Settlement
-from oppet.payments.swish import reference as our_reference
 from oppet.payments.tender import (
     ABORTING,
     APPROVED,
@@ -89,11 +88,6 @@ class Ours(msgspec.Struct, frozen=True):
         if self.state in (APPROVED, PARTIAL, AT_RISK, REVERSAL_FAILED):
             return self.signed_ore
         return None if self.state in OPEN else 0
-
-    @property
-    def own_reference(self) -> str:
-        """What we asked them to repeat."""
-        return our_reference(self.till, self.epoch, self.sale, self.tender)
 
 
 class Theirs(msgspec.Struct, frozen=True):
@@ -244,7 +238,7 @@ class HqPayments:
             ours += [Ours(*row) for row in execute(_ours("where_named").encode(), more)]
             names = {
                 "references": sorted({one.reference for one in ours} - {""}),
-                "requests": sorted(({one.request for one in ours} | {one.own_reference for one in ours}) - {""}),
+                "requests": sorted({one.request for one in ours} - {""}),
             }
             theirs += [
                 Theirs(*row) for row in execute(f"{_sql['theirs']} {_sql['lines_named']}".encode(), days | names)
@@ -297,11 +291,6 @@ class HqPayments:
     def _rows(self, sql: str, **asked: object) -> list[tuple[Any, ...]]:
         with self._pool.transaction() as transaction:
             return transaction.connection.execute(sql.encode(), asked).fetchall()
-
-
-def close(transaction: Transaction, closed: Closed) -> bool:
-    """Write down that a difference is closed; False where it was closed before."""
-    return transaction.connection.execute(_sql["close"], msgspec.structs.asdict(closed)).rowcount == 1
 
 
 def _ours(where: str) -> str:

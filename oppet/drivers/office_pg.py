@@ -108,6 +108,12 @@ class Change:
         self._t.do(_sql["end_sessions"], number)
         return bool(self._t.do(_sql["set_roles"], list(roles), number))
 
+    def close_money_case(
+        self, key: str, about: str, amount_ore: int, how: str, note: str, asked_by: int, approved_by: int, now: int
+    ) -> bool:
+        """Write down that two people closed a difference; False where it was closed before."""
+        return bool(self._t.do(_sql["close_money_case"], key, about, amount_ore, how, note, asked_by, approved_by, now))
+
     def set_handle(self, number: int, handle: str) -> None:
         self._t.do(_sql["set_handle"], handle, number)
 

@@ -147,9 +147,9 @@ def _swish(row: Mapping[str, str], at: int) -> Moved:
     kind, time = _in("type", row, {"payment": "payment", "plain": "payment", "refund": "refund"}), _utc("time", row)
     original = _name("original", row) if kind == "refund" else row["original"]
     reference = _name("reference", row)
-    request = row["instruction"] or row["merchant_reference"]
     return Moved(
-        reference, at, kind, local_day(parse_utc(time)), time, reference, original, request, _ore(row), "", "", "settled", row["message"]
+        reference, at, kind, local_day(parse_utc(time)), time, reference, original, row["instruction"], _ore(row), "", "", "settled",
+        row["message"],
     )  # fmt: skip
 
 
@@ -167,7 +167,7 @@ FORMATS = (
     ),
     _Format(
         "swish",
-        ("time", "type", "sign", "amount_ore", "currency", "reference", "instruction", "merchant_reference", "original", "message"),
+        ("time", "type", "sign", "amount_ore", "currency", "reference", "instruction", "original", "message"),
         _swish,
     ),
 )  # fmt: skip

@@ -84,7 +84,7 @@ class _Theirs:
         self.left: dict[tuple[str, str], Theirs] = {(line.service, line.line): line for line in lines}
         self._by: dict[str, dict[str, list[Theirs]]] = {"reference": defaultdict(list), "request": defaultdict(list)}
         self._told = [line for line in self.left.values() if line.message]
-        claimed = {one.reference for one in ours} | {one.request for one in ours} | {one.own_reference for one in ours}
+        claimed = {one.reference for one in ours} | {one.request for one in ours}
         for line in self.left.values():
             own = not line.original or line.reference in claimed or line.request in claimed - {""}
             if name := line.reference if own else line.original:
@@ -94,8 +94,7 @@ class _Theirs:
 
     def take(self, one: Ours) -> tuple[Theirs, ...]:
         found = self._named("reference", one.reference, one.means)
-        for name in (one.request, one.own_reference):
-            found = found or self._named("request", name, one.means)
+        found = found or self._named("request", one.request, one.means)
         found = found or self._with_code(one)
         for line in found:
             del self.left[line.service, line.line]

@@ -40,7 +40,7 @@ from oppet.drivers.postgres import EmbeddedPostgres
 from oppet.drivers.shelf_pg import PgShelf
 from oppet.drivers.supervise import Supervised, Worker, adopt, say_ready, supervise
 from oppet.figures.views import Views
-from oppet.hq import web_fleet, web_people, web_sales
+from oppet.hq import web_fleet, web_payments, web_people, web_sales
 from oppet.hq.directory import HqDirectory
 from oppet.hq.people import People
 from oppet.hq.web import Context, Pages, program
@@ -56,7 +56,7 @@ from oppet.sync.sender import Sender
 __all__ = ["PAGES", "Opened", "Settings", "migrate", "open_hq", "read_settings", "run", "worker"]
 
 KEEPER = "hq"
-PAGES: tuple[Pages, ...] = (web_sales, web_fleet, web_people)  # type: ignore[assignment]  # the first page of the first is home
+PAGES: tuple[Pages, ...] = (web_sales, web_payments, web_fleet, web_people)  # type: ignore[assignment]  # the first page of the first is home
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FOLLOW_S = 1.0
 MONTHS_EVERY_MS = 6 * 3_600_000

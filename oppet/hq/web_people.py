@@ -27,7 +27,8 @@ __all__ = ["ACTS", "NAV", "ROUTES"]
 LONGEST_ANSWER = 16_384
 FACT_WORDS = {
     "number": N_("Number"), "handle": N_("Handle"), "roles": N_("Roles"), "till": N_("Till"), "epoch": N_("Epoch"),
-    "key": N_("Its key begins"), "reason": N_("Reason"),
+    "key": N_("Its key begins"), "reason": N_("Reason"), "case": N_("Case"), "day": N_("Day"), "amount": N_("Amount, kr"),
+    "tender": N_("Tender"), "theirs": N_("Their reference"), "how": N_("How it is closed"), "note": N_("Note"),
 }  # fmt: skip
 
 

@@ -114,9 +114,9 @@ def test_pt6_an_unconfirmed_swish_is_found_by_the_code_in_its_message() -> None:
     assert ("extra", 10_000) in found(mine, other_day), "a code of long ago pays nothing of today"
 
 
-def test_r13_a_swish_is_found_by_the_reference_of_ours_that_the_report_repeats() -> None:
+def test_r13_a_swish_is_found_by_our_request_that_the_report_repeats() -> None:
     mine = ours(7, means="swish", reference="")
-    them = theirs(7, service="swish", means="swish", reference="PR", request=mine.own_reference)
+    them = theirs(7, service="swish", means="swish", reference="PR", request=mine.request)
     assert found([msgspec.structs.replace(mine, state="unknown", approved_ore=0)], [them]) == [("unknown_paid", 10_000)]
     assert found([msgspec.structs.replace(mine, reference="PR")], [them]) == []
 

@@ -118,10 +118,6 @@ ON CONFLICT DO NOTHING
 -- name: closed
 SELECT key, about, amount_ore, how, note, asked_by, approved_by, closed FROM money_case_closed WHERE key = ANY(%(keys)s)
 
--- name: close
-INSERT INTO money_case_closed (key, about, amount_ore, how, note, asked_by, approved_by, closed)
-VALUES (%(key)s, %(about)s, %(amount_ore)s, %(how)s, %(note)s, %(asked_by)s, %(approved_by)s, %(closed)s) ON CONFLICT DO NOTHING
-
 -- name: export
 SELECT t.store_id, t.day, s.till, s.epoch, s.branch, t.sale, t.tender, t.means, t.path, t.state,
        to_char(t.asked, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), t.amount_ore, t.approved_ore, t.back, t.risky, t.counted, t.request,

@@ -119,3 +119,7 @@ ON CONFLICT (store, till, epoch) DO UPDATE SET seq = excluded.seq, software = ex
     since = excluded.since WHERE running.seq < excluded.seq
 -- name: running
 SELECT till, epoch, software FROM running
+
+-- name: close_money_case
+INSERT INTO money_case_closed (key, about, amount_ore, how, note, asked_by, approved_by, closed)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
