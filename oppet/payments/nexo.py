@@ -37,7 +37,7 @@ from oppet.payments.tender import (
 )
 
 __all__ = [
-    "BUSY", "CATEGORY", "Ends", "NotOurAnswerError", "Notice", "Opened", "Reading", "Slip", "Standing", "abort", "diagnosis", "login",
+    "BUSY", "Ends", "NotOurAnswerError", "Notice", "Opened", "Reading", "Slip", "Standing", "abort", "diagnosis", "knows", "login",
     "open_answer", "open_notice", "own_service", "payment", "read_diagnosis", "read_login", "read_payment", "read_reversal",
     "read_status", "reversal", "service_of", "status",
 ]  # fmt: skip
@@ -45,11 +45,6 @@ __all__ = [
 PROTOCOL = "3.0"
 CURRENCY = "SEK"
 BUSY = "Busy"
-CATEGORY = {
-    "payment": "Payment", "refund": "Payment", "status": "TransactionStatus", "abort": "Abort", "reversal": "Reversal",
-    "diagnosis": "Diagnosis", "login": "Login",
-}  # fmt: skip
-
 LONGEST = 64  # characters of anything a terminal says that we keep
 MOST_SLIPS, MOST_LINES, LONGEST_LINE = 6, 120, 200
 
@@ -274,7 +269,7 @@ def open_notice(message: bytes, ends: Ends) -> Notice | None:
     """A display notification of our terminal, or None for one of no interest. Raises NotOurAnswerError."""
     inner = _inner(message, "SaleToPOIRequest")
     header = _at(inner, "MessageHeader")
-    if _at(header, "POIID") != ends.poi or _at(header, "SaleID") != ends.sale:
+    if _at(header, "POIID") != ends.poi or _at(header, "SaleID") not in (ends.sale, "null", None):
         raise NotOurAnswerError(why="other_terminal")
     outputs = _at(inner, "DisplayRequest", "DisplayOutput")
     for output in outputs[:4] if isinstance(outputs, list) else [outputs]:
@@ -340,6 +335,10 @@ def read_payment(opened: Opened, ends: Ends, work: Work, *, card_seen: bool) -> 
     reading = _payment(opened.body, ends, work, work.request, NOT_NOW)
     if reading.outcome == DECLINED and reading.why in _LINE_AWAY and card_seen:
         return Reading(SILENT, why=reading.why)
+    result, _ = _result(opened.body)
+    fits = reading.amount_ore == work.amount_ore if result == "Success" else 0 < reading.amount_ore < work.amount_ore
+    if reading.evidence is not None and not fits:
+        return Reading(SILENT, why="amount")  # the terminal is asked what it remembers, and that is believed
     return reading
 
 
@@ -377,6 +376,17 @@ def read_status(opened: Opened, ends: Ends, work: Work, *, host_up: bool, card_s
     if reading.outcome == DECLINED and reading.why in _LINE_AWAY and card_seen and not host_up:
         return Reading(IN_PROGRESS, why=reading.why)
     return reading
+
+
+def knows(opened: Opened, ends: Ends, about: str) -> bool:
+    """Whether a status answer shows that the terminal still has an earlier payment of ours."""
+    if _result(opened.body)[0] != "Success":
+        return False
+    try:
+        _check_header(_at(opened.body, "RepeatedMessageResponse", "MessageHeader"), ends, about, "Payment")
+    except NotOurAnswerError:
+        return False
+    return True
 
 
 def read_reversal(opened: Opened, work: Work) -> Reading:
@@ -429,20 +439,20 @@ def _payment(body: dict[str, Any], ends: Ends, work: Work, request: str, unproce
         return Reading(SILENT, why=condition or "result")
     if result not in ("Success", "Partial"):
         return Reading(SILENT, why="result")
-    return _approved(body, work, result)
+    return _approved(body, work)
 
 
-def _approved(body: dict[str, Any], work: Work, result: str) -> Reading:
+def _approved(body: dict[str, Any], work: Work) -> Reading:
     paid = _at(body, "PaymentResult")
     amount = _ore(_at(paid, "AmountsResp", "AuthorizedAmount"))
     if _at(paid, "AmountsResp", "Currency") != CURRENCY:
         return Reading(SILENT, why="currency")
-    if not amount or (amount < work.amount_ore) != (result == "Partial"):
+    if not amount:
         return Reading(SILENT, why="amount")
     if _at(paid, "PaymentType") not in (None, _type(work)):
         return Reading(SILENT, why="type")
     evidence = _evidence(body, paid)
-    outcome = AT_RISK if evidence.offline else PARTIAL if result == "Partial" else APPROVED
+    outcome = AT_RISK if evidence.offline else PARTIAL if amount < work.amount_ore else APPROVED
     return Reading(outcome, amount, "", evidence, _slips(body))
 
 
@@ -575,7 +585,8 @@ def _text(value: object, longest: int) -> str:
     """What a terminal says, safe to keep: text, printable, bounded."""
     if not isinstance(value, str):
         return ""
-    return "".join(letter for letter in value[:longest] if letter.isprintable())
+    said = value[:longest]
+    return said if said.isprintable() else "".join(letter for letter in said if letter.isprintable())
 
 
 def _ore(value: object) -> int | None:

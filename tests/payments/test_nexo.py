@@ -198,9 +198,20 @@ def test_pt5_an_answer_that_does_not_fit_is_silence(body: dict[str, Any]) -> Non
     assert (reading.outcome, reading.amount_ore, reading.evidence) == ("silent", 0, None)
 
 
-def test_pt4_an_approval_of_more_is_passed_on_so_that_it_is_given_back() -> None:
-    reading = paid(approval("1690"))
-    assert (reading.outcome, reading.amount_ore) == ("approved", 169_000)
+def test_pt4_an_amount_that_does_not_fit_is_asked_about_and_then_passed_on_so_that_it_is_given_back() -> None:
+    assert paid(approval("1690")).outcome == "silent"
+    assert found(approval("1690")) == msgspec.structs.replace(paid(approval()), amount_ore=169_000)
+    assert found(approval("10")).outcome == "partial"
+    assert found(approval("0")).outcome == "silent"
+
+
+def test_pt2_a_terminal_that_still_shows_an_old_payment_has_forgotten_nothing() -> None:
+    head = {"MessageCategory": "Payment", "ServiceID": "A1OLD", "SaleID": ENDS.sale, "POIID": ENDS.poi}
+    remembered = {"Response": {"Result": "Success"}, "RepeatedMessageResponse": {"MessageHeader": head}}
+    for body, knows in ((remembered, True), (failure("NotFound"), False), ({"Response": {"Result": "Success"}}, False)):
+        opened = open_answer(answer("Z1", "TransactionStatus", body), ENDS, "Z1", "TransactionStatus")
+        assert nexo.knows(opened, ENDS, "A1OLD") is knows
+        assert not nexo.knows(opened, ENDS, "A1NEW")
 
 
 def test_pt1_a_part_is_a_part() -> None:
@@ -423,7 +434,7 @@ def test_pt1_the_terminals_receipts_are_read_known_lines_or_not() -> None:
 
 
 def test_pt1_receipts_are_bounded() -> None:
-    texts = [{"Text": f"name={'x' * 900}"}] * 200
+    texts = [{"Text": f"name={'x' * 250}"}] * 130
     slips = paid(approval() | {"PaymentReceipt": [{"OutputContent": {"OutputText": texts}}] * 500}).slips
     assert (len(slips), len(slips[0].lines)) == (nexo.MOST_SLIPS, nexo.MOST_LINES)
     assert all(len(left) <= nexo.LONGEST_LINE for left, _ in slips[0].lines)
@@ -451,6 +462,7 @@ def test_pt1_a_display_notification_is_progress(event: str, stage: str, card: bo
 
 def test_pt5_another_terminals_notification_is_refused() -> None:
     assert nexo.open_notice(notice("LOAD_STARTED"), ENDS) is None
+    assert nexo.open_notice(notice("TENDER_CREATED", SaleID="null"), ENDS) is not None
     for header in ({"POIID": "other"}, {"SaleID": "K4"}):
         with pytest.raises(NotOurAnswerError):
             nexo.open_notice(notice("TENDER_CREATED", **header), ENDS)
