@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from oppet.demo.goods import DATA, NoDemoGoodsError
+from oppet.demo.wan import OUTSIDE
 from oppet.drivers import files, serving
 from oppet.drivers.pins import digest_of
 from oppet.drivers.processes import Helper
@@ -25,12 +26,27 @@ from oppet.store.settings import Settings as StoreSettings
 from oppet.till import epochs
 from oppet.till.settings import PrinterSettings, Settings, UnitSettings
 
-__all__ = ["STAFF", "STORES", "Chain", "Store", "TillPlan", "free_ports"]
+__all__ = ["STAFF", "STORES", "Chain", "Outside", "Store", "TillPlan", "free_ports", "outside", "stores"]
 
 STAFF = ((101, "cashier", "1111"), (201, "supervisor", "2222"), (301, "manager", "3333"))
 NEIGHBOUR = "K2keeper"  # the keeper on till K2's machine
 PEOPLE = ((301, "Bo"), (101, "Alva"))  # at head office
 PASSPHRASE = "the demo's managers have no secrets"  # noqa: S105
+TERMINALS = "The demo's terminals have none either, 1"
+KEY_ID = "demo"
+PAYEE = "1231181189"  # the shop's Swish number, of the kind that only a simulator knows
+SETTLEMENTS = "settlements"  # the folder for what acquirer and Swish say was paid
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the stores pay by, and the line to it: a port each, and two for each till's terminal (its own, and its page)."""
+
+    page: int  # the switch
+    acquirer: int
+    swish: int
+    swish_page: int
+    terminals: dict[str, tuple[int, int]]  # by till
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +104,14 @@ def stores(ports: Iterator[int], tills: int = 2, *, robots: bool = True) -> tupl
     return tuple(found)
 
 
+def outside(ports: Iterator[int], plans: tuple[Store, ...]) -> Outside:
+    """Ports for what the demo pays by."""
+    names = [plan.name for store in plans for plan in store.tills]
+    return Outside(
+        next(ports), next(ports), next(ports), next(ports), {name: (next(ports), next(ports)) for name in names}
+    )
+
+
 START_S = 180.0  # on a machine where much else runs
 STORES = (
     ("Storgatan", "Nära", "Storgatan 1, 652 24 Karlstad"),
@@ -98,12 +122,15 @@ STORES = (
 class Chain:
     """The files of a chain in `folder`, and how each of its processes is started."""
 
-    def __init__(self, folder: Path, plans: tuple[Store, ...]) -> None:
-        """Raises NoDemoGoodsError where the demo's goods are not."""
+    def __init__(self, folder: Path, plans: tuple[Store, ...], beyond: Outside | None = None) -> None:
+        """`beyond`: what the stores pay by; without it card and Swish are entered by hand. Raises NoDemoGoodsError where the demo's
+        goods are not.
+        """
         if not (DATA / "assortment-off").is_dir():
             raise NoDemoGoodsError(folder=str(DATA))
         self.folder = files.folder(folder)
         self.stores = plans
+        self.beyond = beyond
 
     # --- settings
 
@@ -161,8 +188,11 @@ class Chain:
         return _written(folder / f"{plan.register}.json", said)
 
     def write_hq(self, port: int, page_port: int) -> Path:
-        """Head office's settings, with the demo account."""
-        said = HqSettings(folder="hq", port=port, page_port=page_port, workers=1, demo=True, log="warning")
+        """Head office's settings, with the demo account. Stores find it at the far end of the line that has the switch."""
+        address = OUTSIDE if self.beyond is not None else ""
+        said = HqSettings(
+            folder="hq", port=port, address=address, page_port=page_port, workers=1, demo=True, log="warning"
+        )
         return _written(self.folder / "hq.json", said)
 
     # --- enrolling
@@ -230,6 +260,59 @@ class Chain:
                 invitation=str(inviting.said["invitation"]),
                 code=str(inviting.said["code"]),
             )
+
+    # --- what the stores pay by
+
+    @staticmethod
+    def poi(plan: TillPlan) -> str:
+        """A terminal's name: its model and its serial number."""
+        return f"P400Plus-{plan.store}{plan.register}".replace("Plus-", "Plus-0000")
+
+    def acquirer(self, *options: str) -> Callable[[], Helper]:
+        assert self.beyond is not None
+        words = ["--state", str(self.folder / "acquirer.book"), "--settlements", str(self.folder / SETTLEMENTS)]
+        words += ["--port", str(self.beyond.acquirer), *options]
+        return lambda: Helper("oppet.simulators.acquirer", words, wait_s=START_S)
+
+    def swish(self, *options: str) -> Callable[[], Helper]:
+        assert self.beyond is not None
+        words = ["--folder", str(self.folder / "swish"), "--reports", str(self.folder / SETTLEMENTS)]
+        words += ["--port", str(self.beyond.swish), "--control-port", str(self.beyond.swish_page), *options]
+        return lambda: Helper("oppet.simulators.swish", words, wait_s=START_S)
+
+    def terminal(self, plan: TillPlan, *options: str) -> Callable[[], Helper]:
+        assert self.beyond is not None
+        port, page = self.beyond.terminals[plan.name]
+        files.write(self.folder / "terminals.passphrase", TERMINALS.encode())
+        files.folder(self.folder / plan.store)
+        words = ["--state", str(self.folder / plan.store / f"{plan.register}-terminal.log"), "--poi", self.poi(plan)]
+        words += ["--certificates", str(self.folder / "terminals"), "--key-id", KEY_ID]
+        words += ["--passphrase-file", str(self.folder / "terminals.passphrase")]
+        words += ["--acquirer", f"http://{OUTSIDE}:{self.beyond.acquirer}"]
+        words += ["--port", str(port), "--control-port", str(page), *(options or ("--auto-ms", "700"))]
+        return lambda: Helper("oppet.simulators.terminal", words, wait_s=START_S)
+
+    def line(self, hq: int) -> Callable[[], Helper]:
+        """The line out of the stores, to head office's keeper, the acquirer and Swish."""
+        assert self.beyond is not None
+        words = [str(hq), str(self.beyond.acquirer), str(self.beyond.swish), "--page", str(self.beyond.page)]
+        words += ["--links", str(self.folder / "links.json")]
+        return lambda: Helper("oppet.demo.wan", words, wait_s=START_S)
+
+    def write_links(self, page_port: int) -> None:
+        """What the switch's page points at."""
+        assert self.beyond is not None
+        found = [("", "hq", f"http://localhost:{page_port}/")]
+        found.append(("", "swish", f"http://127.0.0.1:{self.beyond.swish_page}/"))
+        for store in self.stores:
+            found.append((f"{store.id} {store.name}", "store", f"http://127.0.0.1:{store.page_port}/"))
+            for plan in store.tills:
+                if not plan.robot:
+                    found.append((plan.name, "till", f"http://127.0.0.1:{plan.port}/"))
+                    found.append((plan.name, "display", f"http://127.0.0.1:{plan.port}/display"))
+                found.append((plan.name, "terminal", f"http://127.0.0.1:{self.beyond.terminals[plan.name][1]}/"))
+        links = [{"name": name, "role": role, "url": url} for name, role, url in found]
+        files.write(self.folder / "links.json", msgspec.json.encode(links))
 
     # --- processes
 

@@ -1,6 +1,7 @@
 """`oppet demo`: head office, two stores with two tills each, all real processes; kill any of them and watch the pages.
 
-Only the control units are simulators, and say so. What was sold stays in the folder until that is removed.
+Only the control units, the card terminals, the acquirer and Swish are simulators, and say so; the line to what is outside a store has a
+switch (`wan.py`). What was sold stays in the folder until that is removed.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
-from oppet.demo.chain import PASSPHRASE, STAFF, Chain, Store, TillPlan, stores
+from oppet.demo.chain import PASSPHRASE, STAFF, Chain, Store, TillPlan, outside, stores
+from oppet.demo.wan import OUTSIDE
 from oppet.demo.watch import AWAY_S, Watched, watch
 from oppet.drivers import files
 
 __all__ = ["begin", "demo"]
 
 HQ_FIRST = 2  # head office's own ports, before the stores'
+SETTLE_S = 30  # between the acquirer's settlement files
 
 
 def begin(chain: Chain, ports: tuple[int, int], stack: ExitStack) -> list[Watched]:
@@ -31,12 +34,17 @@ def begin(chain: Chain, ports: tuple[int, int], stack: ExitStack) -> list[Watche
         print(f"  {name}: process {process.helper.pid}", flush=True)
         return process
 
+    if chain.beyond is not None:
+        add("the line out", Watched("the line out", chain.line(ports[0])))
+        add("card acquirer", Watched("card acquirer", chain.acquirer("--settle-every-s", str(SETTLE_S))))
+        add("Swish", Watched("Swish", chain.swish()))
+        chain.write_links(ports[1])
     chain.write_hq(*ports)
     add("head office", Watched("head office", chain.hq()))
     if not any(map(chain.is_enrolled, chain.stores)):
         chain.let_in()
     for store in chain.stores:
-        _open_store(chain, store, f"https://127.0.0.1:{ports[0]}", add)
+        _open_store(chain, store, f"https://{OUTSIDE if chain.beyond else '127.0.0.1'}:{ports[0]}", add)
     return running
 
 
@@ -53,6 +61,8 @@ def _open_store(chain: Chain, store: Store, hq: str, add: object) -> None:
         chain.countersign(f"{store.id}-node")
     add(f"{store.id} {store.name}, keeper at K2", Watched(f"{store.id} keeper at K2", chain.neighbour(store)))
     for plan in store.tills:
+        if chain.beyond is not None:
+            add(f"{plan.name}, card terminal", Watched(f"{plan.name} card terminal", chain.terminal(plan)))
         chain.write_till(store, plan)
         add(f"{plan.name}, control unit", Watched(f"{plan.name} control unit", chain.unit_of_till(store, plan)))
         if not chain.has_papers(store, plan):
@@ -62,7 +72,7 @@ def _open_store(chain: Chain, store: Store, hq: str, add: object) -> None:
 
 
 def demo(*, port: int = 8300, folder: Path = Path("var/demo"), browser: bool = True) -> int:
-    """Open a chain: head office, two stores, two tills each, real goods; only the control units are simulated.
+    """Open a chain: head office, two stores, two tills each, real goods; control units, terminals, acquirer and Swish are simulated.
 
     Parameters
     ----------
@@ -76,16 +86,22 @@ def demo(*, port: int = 8300, folder: Path = Path("var/demo"), browser: bool = T
     began = time.monotonic()
     ports: Iterator[int] = count(port)
     page, keeper = next(ports), next(ports)
-    chain = Chain(files.folder(folder.resolve()), stores(ports))
+    plans = stores(ports)
+    beyond = outside(ports, plans)
+    chain = Chain(files.folder(folder.resolve()), plans, beyond)
     print("Starting a chain; every line is a process that you may kill:\n", flush=True)
     with ExitStack() as stack:
         running = begin(chain, (keeper, page), stack)
         print(f"\n  Open after {time.monotonic() - began:.0f} s.\n")
         print(f"    head office      http://localhost:{page}/   (demo account, no key)")
+        print(f"    the line out     http://127.0.0.1:{beyond.page}/   a switch: cut it, and the stores sell on")
+        print(f"    customer's Swish http://127.0.0.1:{beyond.swish_page}/")
         for store in chain.stores:
             print(f"    {store.id} {store.name:<12} http://127.0.0.1:{store.page_port}/   the manager's pages")
             for plan in store.tills:
-                print(f"      {plan.name:<12}   {_where(plan)}")
+                print(
+                    f"      {plan.name:<12}   {_where(plan)}   terminal http://127.0.0.1:{beyond.terminals[plan.name][1]}/"
+                )
         for number, role, pin in STAFF:
             print(f"\n    {role:<11} number {number}  PIN {pin}", end="")
         print(f"\n\n    the managers' passphrase, for a new till: {PASSPHRASE}", end="")
