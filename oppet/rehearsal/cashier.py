@@ -71,7 +71,7 @@ def _begin(counter: Counter, chance: Random) -> None:
         till.returns.take(lines[0].line.line, min(1_000, lines[0].left_milli))
     elif throw < 0.32:
         till.drawer.z()
-    elif throw < 0.34:
+    elif throw < 0.40:
         till.selling.parked_elsewhere()
     else:
         for _ in range(chance.randint(1, 3)):
@@ -98,7 +98,7 @@ def _ask(counter: Counter, chance: Random, basket: Basket) -> None:
     """Ask some path for all or a part."""
     till = counter.till
     left = left_to_pay(basket, till.desk.priced(basket))
-    amount = left if chance.random() < 0.85 else max(1, left // 2)
+    amount = left if chance.random() < 0.75 else max(1, left // 2)
     back = basket.mode == "return"
     ways = [line for line in counter.lines.values() if not (back and line.by_hand)]
     line = chance.choice(ways)
@@ -144,7 +144,7 @@ def _while_busy(counter: Counter, chance: Random, basket: Basket) -> None:
 
 def _while_unknown(counter: Counter, chance: Random, basket: Basket) -> None:
     till, throw = counter.till, chance.random()
-    if throw < 0.12:
+    if throw < 0.16:
         till.checkout.pay("cash", RICH)
     elif throw < 0.24:
         _ask(counter, chance, basket)
@@ -166,7 +166,7 @@ def _partly(counter: Counter, chance: Random, basket: Basket) -> None:
     """Some of it is paid, or all of it and nobody has finished."""
     till, throw = counter.till, chance.random()
     left = left_to_pay(basket, till.desk.priced(basket))
-    if throw < 0.2 and basket.tenders:
+    if throw < 0.3 and basket.tenders:
         till.tenders.give_back(chance.choice(list(basket.tenders)))
     elif not left:
         till.checkout.finish()

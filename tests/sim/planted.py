@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["BUGS", "NO_BUG", "Bug"]
+__all__ = ["BUGS", "NO_BUG", "Bug", "plant"]
 
 NO_FIT = 65
 
@@ -211,6 +211,11 @@ class _Mutated(importlib.machinery.SourceFileLoader):
         return compile(text, self.path, "exec")
 
 
+def plant(bug: Bug) -> None:
+    """From here on, whoever imports its module gets the bug with it."""
+    sys.meta_path.insert(0, _Planter(bug))
+
+
 def look(first: int, count: int, seconds: int, tills: int, *, calm: bool, real_files: bool) -> dict[str, object]:
     """Run seeds until a law breaks."""
     schedule, world = import_module("oppet.sim.schedule"), import_module("oppet.sim.world")
@@ -238,7 +243,7 @@ def main() -> None:
     """Plant one bug, then look for it."""
     name, first, count, seconds, tills = sys.argv[1], *map(int, sys.argv[2:6])
     bug = BUGS.get(name, NO_BUG)
-    sys.meta_path.insert(0, _Planter(bug))
+    plant(bug)
     print(json.dumps(look(first, count, seconds, tills, calm=bug.calm, real_files=bug.real_files)))
 
 
