@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from oppet.base.words import N_
-from oppet.journal.kinds import CopyMade, LineDiscount, Receipt, ReceiptLine, ReceiptTender, VatAmount
+from oppet.journal.kinds import CopyMade, Evidence, LineDiscount, Receipt, ReceiptLine, ReceiptTender, VatAmount
 from oppet.paper.code_text import parts
 from oppet.paper.sheet import BLANK, CUT, RULE, Paper, Row, Say, amount, joined, shortened, when
 from oppet.payments.means import MEANS
@@ -30,6 +30,7 @@ __all__ = [
     "copy_paper",
     "electronic_paper",
     "identity_rows",
+    "merchant_papers",
     "notice_paper",
     "only_to_see",
     "org_no_text",
@@ -49,6 +50,10 @@ ELECTRONIC = "Elektroniskt kassakvitto"
 
 PIECE = 1000
 _NAMES = {"sale": "Kassakvitto", "return": RETURN, "training": TRAINING}
+CARD = "card"
+_HOW = {
+    "chip_pin": N_("chip and PIN"), "chip": N_("chip"), "tap": N_("contactless"), "swipe": N_("magnetic stripe"),
+}  # fmt: skip
 _DISCOUNTS = {
     "promotion": N_("Offer"),
     "member": N_("Member price"),
@@ -195,11 +200,56 @@ def _tender_rows(receipt: Receipt, sign: int, say: Say) -> Iterator[Row]:
         yield Row(_means(tender, say), amount(sign * (tender.given_ore if tender.change_ore else tender.amount_ore)))
         if tender.change_ore:
             yield Row(say(N_("Change")), amount(-sign * tender.change_ore))
+        if tender.evidence is not None:
+            yield from _evidence_rows(tender.evidence, say)
+        if tender.at_risk and tender.means != CARD:
+            yield Row(f"  {say(N_('Not confirmed when this receipt was made'))}")
 
 
 def _means(tender: ReceiptTender, say: Say) -> str:
     means = MEANS.get(tender.means)
-    return joined((say(means.sentence) if means else shortened(tender.means), shortened(tender.reference)))
+    reference = shortened(tender.reference) if tender.evidence is None else ""  # else it has a row of its own
+    return joined((say(means.sentence) if means else shortened(tender.means), reference))
+
+
+def _evidence_rows(evidence: Evidence, say: Say) -> Iterator[Row]:
+    """What a payment service said: enough to find the payment again, and of a card its last four digits alone."""
+    number = f"**** {shortened(evidence.card)}" if evidence.card else ""
+    how = say(_HOW[evidence.how]) if evidence.how in _HOW else ""
+    if card := joined((f"{shortened(evidence.brand)} {number}".strip(), how)):
+        yield Row(f"  {card}")
+    if evidence.approval:
+        yield Row(f"  {say(N_('Approval code'))} {shortened(evidence.approval)}")
+    if evidence.reference:
+        yield Row(f"  {say(N_('Ref.'))} {shortened(evidence.reference)}")
+    if evidence.offline and evidence.card:
+        yield Row(f"  {say(N_('Approved offline by the terminal'))}")
+
+
+def merchant_papers(receipt: Receipt, instant: str, say: Say) -> tuple[Paper, ...]:
+    """The shop's own slip of each card payment that the terminal approved alone: what is asked for if it is never settled."""
+    name = say(N_("The shop's copy: card approved offline"))
+    mark = Row(NO_RECEIPT, style="mark")
+    return tuple(
+        Paper(
+            name,
+            (
+                mark, Row(name, style="title"), *identity_rows(receipt.company, receipt.address, receipt.org_no, say), BLANK,
+                Row(f"{say(N_('Receipt (kvitto)'))} {receipt.number}", when(instant)),
+                Row(f"{say(N_('Register (kassa)'))} {receipt.register}", f"{say(N_('Cashier'))} {receipt.cashier}"),
+                RULE,
+                Row(_means(tender, say), amount(tender.amount_ore), "bold"),
+                *_evidence_rows(tender.evidence, say),
+                Row(f"  {say(N_('The terminal says when'))}", shortened(tender.evidence.time)),
+                Row(f"  {say(N_('Approvals the terminal still holds'))}", str(tender.evidence.waiting)),
+                RULE,
+                Row(say(N_("Keep this slip, and leave the terminal switched on until it has sent what it holds.")), style="centre"),
+                mark, CUT,
+            ),
+        )
+        for tender in receipt.tenders
+        if tender.means == CARD and tender.evidence is not None and tender.evidence.offline and receipt.kind == "sale"
+    )  # fmt: skip
 
 
 def vat_rows(vat: tuple[VatAmount, ...], sign: int, say: Say) -> Iterator[Row]:

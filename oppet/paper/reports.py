@@ -77,6 +77,8 @@ def _counts(report: Report, say: Say) -> Iterator[Row]:
     yield _counted(say(N_("Unfinished sales")), report.unfinished, report.unfinished_ore)
     if report.unknown_codes:
         yield _counted(say(N_("Control code unknown, not in sales")), report.unknown_codes, report.unknown_codes_ore)
+    if report.open_tenders or report.open_tenders_ore:
+        yield _counted(say(N_("Payments unclear, not in sales")), report.open_tenders, report.open_tenders_ore)
 
 
 def _grand(report: Report, say: Say) -> Iterator[Row]:

@@ -11,7 +11,14 @@ from typing import Protocol
 from oppet.base.errors import UnavailableError
 from oppet.journal.kinds import CopyMade, Receipt, ReceiptPrinted, ReportMade
 from oppet.paper.paths import ReceiptPath
-from oppet.paper.receipts import copy_paper, electronic_paper, only_to_see, printed_again, receipt_paper
+from oppet.paper.receipts import (
+    copy_paper,
+    electronic_paper,
+    merchant_papers,
+    only_to_see,
+    printed_again,
+    receipt_paper,
+)
 from oppet.paper.reports import report_paper
 from oppet.paper.sheet import Paper, Say
 from oppet.register.desk import Desk
@@ -65,6 +72,7 @@ class Printing:
             # Durable, and signed with the next group: the receipt itself was signed before it was printed.
             self._desk.write(ReceiptPrinted(waiting.series, waiting.number, name, left, copies), sign=False)
             self._left.discard(waiting)
+            self._merchant_copies(waiting)
         self._electronic = False
 
     def _print(self, waiting: Unprinted, *, again: bool) -> ReceiptPath | None:
@@ -112,6 +120,20 @@ class Printing:
                 path.print(paper)
             except UnavailableError as away:
                 self.trouble = self._say(away.sentence).format(**away.facts)
+                continue
+            return
+
+    def _merchant_copies(self, which: Unprinted) -> None:
+        """The shop's slips of cards approved offline. Nothing waits for them: the journal holds what they say."""
+        filed = self._desk.filed(which.series, which.number)
+        if filed is None or not isinstance(filed.body, Receipt):
+            return
+        papers = merchant_papers(filed.body, filed.time, self._say)
+        for path in (path for path in self._desk.ports.paths if papers and path.kind == "paper"):
+            try:
+                for paper in papers:
+                    path.print(paper)
+            except UnavailableError:
                 continue
             return
 

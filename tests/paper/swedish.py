@@ -33,6 +33,7 @@ SWEDISH = {
     "Offer": "Erbjudande",
     "Voided lines and other reductions": "Makulerade rader m.m.",
     "Pant voucher": "Pantkvitto",
+    "Payments unclear, not in sales": "Oklara betalningar, ej med ovan",
     "Printed again after an interruption; valid once.": "Utskrivet igen efter avbrott; gäller en gång.",
     "Receipt (kvitto)": "Kvitto",
     "Receipts": "Kassakvitton",

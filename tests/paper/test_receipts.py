@@ -9,9 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oppet.journal.kinds import LineDiscount, Report
+from oppet.journal.kinds import Evidence, LineDiscount, ReceiptTender, Report
 from oppet.paper.code_text import LARGEST_SHOWN
-from oppet.paper.receipts import copy_paper, electronic_paper, notice_paper, printed_again, receipt_paper, with_code
+from oppet.paper.receipts import (
+    copy_paper,
+    electronic_paper,
+    merchant_papers,
+    notice_paper,
+    printed_again,
+    receipt_paper,
+    with_code,
+)
 from oppet.paper.reports import report_paper
 from oppet.paper.sheet import COLUMNS, CUT, Paper, Row, Say, amount, cells, lines, when
 from tests.paper.papers import (
@@ -297,3 +305,48 @@ def test_p9_a_report_shows_every_figure_of_the_law(field: str) -> None:
 def test_p9_a_z_has_its_number_and_an_x_has_none() -> None:
     assert report_paper(A_Z, LATER, in_swedish).rows[0].left == "Z-dagrapport 21"
     assert report_paper(AN_X, LATER, in_swedish).rows[0].left == "X-dagrapport"
+
+
+# --- payments that somebody outside decided ---------------------------------------------------------------------------
+
+OFFLINE = Evidence(
+    "BV0q.7", "2026-11-22T11:00:00Z", "123456", "A9", "Visa", "0010", "chip_pin", offline=True, waiting=3
+)
+
+
+def paid_by(*tenders: ReceiptTender) -> str:
+    return text(receipt_paper(msgspec.structs.replace(A_SALE, tenders=tenders), NOON, str))
+
+
+def test_pt7_a_card_is_on_the_receipt_by_brand_last_four_and_approval_alone() -> None:
+    total = A_SALE.total_ore
+    said = paid_by(ReceiptTender("card", total, total, 0, "BV0q.7", msgspec.structs.replace(OFFLINE, offline=False)))
+    for words in ("Visa **** 0010 · chip and PIN", "Approval code 123456", "Ref. BV0q.7"):
+        assert words in said
+    assert "offline" not in said
+    assert said.count("BV0q.7") == 1
+
+
+def test_pt6_what_is_taken_at_risk_says_so_on_the_receipt() -> None:
+    total = A_SALE.total_ore
+    assert "Approved offline" in paid_by(ReceiptTender("card", total, total, 0, "", OFFLINE, at_risk=True))
+    swish = Evidence(reference="K3-7", how="qr", offline=True)
+    said = paid_by(ReceiptTender("swish", total, total, 0, "K3-7", swish, at_risk=True))
+    assert "Not confirmed when this receipt was made" in said
+    assert "terminal" not in said
+
+
+def test_pt6_the_shop_keeps_a_slip_of_each_card_approved_offline_that_is_no_receipt() -> None:
+    total = A_SALE.total_ore
+    sold = msgspec.structs.replace(
+        A_SALE,
+        tenders=(
+            ReceiptTender("card", 1_000, 1_000, 0, "", OFFLINE, at_risk=True),
+            ReceiptTender("card", total - 1_000, total - 1_000, 0, "", msgspec.structs.replace(OFFLINE, offline=False)),
+        ),
+    )
+    [paper] = merchant_papers(sold, NOON, str)
+    said = text(paper)
+    for words in ("EJ KVITTO", "10,00", "123456", "**** 0010", "1234", "still holds", "3"):
+        assert words in said
+    assert merchant_papers(A_SALE, NOON, str) == ()

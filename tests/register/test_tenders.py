@@ -9,6 +9,7 @@ import pytest
 
 from oppet.journal.kinds import (
     CaseOpened,
+    Evidence,
     Receipt,
     ReportMade,
     SaleAbandoned,
@@ -17,6 +18,7 @@ from oppet.journal.kinds import (
     TenderSent,
     TenderTaken,
 )
+from oppet.payments.paths import Work
 from oppet.payments.risk import RiskLimits, RiskTooHighError
 from oppet.register.desk import Rules
 from oppet.register.errors import NotPossibleNowError, PathBusyError, PathMissingError, TenderOpenError
@@ -298,6 +300,27 @@ def test_pt6_a_terminal_that_approves_alone_is_asked_within_the_budget(tmp_path:
     till.tenders.tick()
     assert card.works[0].offline
     assert (till.desk.state.risk.ore, len(world.bodies(Receipt))) == (PRICE, 1)
+
+
+def test_pt6_the_shops_slip_of_an_offline_card_follows_the_receipt_and_nothing_waits_for_it(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    say = card.say
+
+    def alone(work: Work, outcome: str, amount: int = 0) -> None:
+        say(work, outcome, amount)
+        evidence = Evidence("T1", "2026-11-22T10:00:00Z", "A1", card="0010", how="chip_pin", offline=True, waiting=2)
+        card.answers[-1] = msgspec.structs.replace(card.answers[-1], evidence=evidence)
+
+    card.say = alone  # type: ignore[method-assign]
+    for away in (False, True):
+        card.plan = ["offline"]
+        if till.desk.state.current == 0:
+            till.selling.pick(MILK)
+        till.tenders.ask("card-1", PRICE, offline=True)
+        world.paths[0].away = away
+        till.tenders.tick()
+    assert [paper.name.split()[0] for paper in world.paths[0].printed] == ["Kassakvitto", "The"]
+    assert len(world.bodies(Receipt)) == 2
 
 
 def test_pt5_an_answer_to_another_request_is_dropped(tmp_path: Path) -> None:
