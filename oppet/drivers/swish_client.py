@@ -203,8 +203,8 @@ class SwishClient:
             try:
                 return self._over(way, line, data, deadline)
             except SwishAwayError:
-                if not line.stale:
-                    raise  # else it was closed while nobody looked: nothing of this call was read by anybody
+                if method != "GET" or not line.stale:
+                    raise  # a question goes out once more: the connection was closed just when it left
         refused: SwishCertificateError | None = None
         for paper in self._fitting():
             try:

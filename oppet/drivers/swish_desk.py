@@ -316,7 +316,7 @@ class SwishDesk:
                 if not due and free:
                     self._health.tried(now)
             if due or not free:
-                wait_s = max(due, 100) / 1000
+                wait_s = min(max(due, 50), 300) / 1000  # what a till's call shows may bring it forward
                 continue
             self._probed()
             wait_s = 0.05

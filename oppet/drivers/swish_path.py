@@ -258,21 +258,22 @@ class SwishPath:
             ended = self._ended(work, work.request, told.seen)
             if ended is not None:
                 return ended
+            self._stop_without_code(work.request, told.token)
         self._offer(work.request, told.token, began)
         return (yield from self._watch(work, began))
 
     def _recover(self, work: Work, told: Verdict | None) -> Generator[int, None, Verdict | None]:
-        """The answer to a creation was lost: look at once. A request whose code nobody has is stopped, so that nobody waits for it."""
+        """The answer to a creation was lost: look at once."""
         if told is not None and told.what == "wrong":
             return None
         found = yield from self._called("see", work, work.request)
-        if found is None or found.what != "seen" or found.seen is None:
-            return found if found is not None and found.what == "missing" else None
-        if found.seen.status == "CREATED" and not found.token:
-            with self._changed:
-                if work.request not in self._stop:
-                    _note(self._stop, work.request, False)
-        return found
+        return found if found is not None and found.what in ("seen", "missing") else None
+
+    def _stop_without_code(self, request: str, token: str) -> None:
+        """An open request whose code nobody has, since the answer with it was lost: stop it, so that nobody waits for it."""
+        with self._changed:
+            if not token and not self._tokens.get(request) and request not in self._stop:
+                _note(self._stop, request, False)
 
     def _watch(self, work: Work, began: int) -> Steps:
         """Look at a request by the timetable until it is decided or over."""

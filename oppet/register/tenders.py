@@ -256,6 +256,10 @@ class Tenders:
         ]
         if bodies:
             desk.write(*bodies)
+        for one in desk.state.attempts():
+            if one.live and one.live_what == PAYMENT and self._by_hand(one):  # shown again: no wire is asked twice
+                work = Work(PAYMENT, one.sale, one.tender, one.live, one.amount_ore, parse_utc(one.time), repeat=True)
+                self._paths[one.path].send(work)
 
     def waiting(self) -> list[Waiting]:
         """Every tender that is not over, the open basket's first."""
