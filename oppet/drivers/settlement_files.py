@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -30,6 +31,7 @@ __all__ = [
 LARGEST = 256 << 20
 MOST_LINES = 2_000_000
 LONGEST_CELL = 200
+QUIET_S = 2.0  # a file that was written to since may still be growing
 READ, REFUSED = "read", "refused"  # where files go; the second is a movement's state too
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z").match
 
@@ -239,11 +241,15 @@ def read_settlement(path: Path, service: str = "") -> Settlement:
     return parse(path.name, read(path, LARGEST), service)
 
 
-def waiting(place: Path) -> list[Waiting]:
-    """What lies in the folder and in folders of its own for each service, by name. Raises FileTroubleError."""
+def waiting(place: Path, quiet_s: float = QUIET_S) -> list[Waiting]:
+    """What lies in the folder and in folders of its own for each service, by name, and is not being written any more.
+
+    Raises FileTroubleError.
+    """
     folder(place)
+    before = time.time() - quiet_s
     try:
-        found = [Waiting(path, "") for path in place.iterdir() if _is_file(path)]
+        found = [Waiting(path, "") for path in place.iterdir() if _is_file(path, before)]
         for inside in place.iterdir():
             if (
                 inside.is_dir()
@@ -251,14 +257,16 @@ def waiting(place: Path) -> list[Waiting]:
                 and inside.name not in (READ, REFUSED)
                 and _NAME(inside.name)
             ):
-                found += [Waiting(path, inside.name) for path in inside.iterdir() if _is_file(path)]
+                found += [Waiting(path, inside.name) for path in inside.iterdir() if _is_file(path, before)]
     except OSError as error:
         raise FileTroubleError(file=str(place), reason=error.strerror or "unreadable") from error
     return sorted(found, key=lambda one: (one.service, one.path.name))
 
 
-def _is_file(path: Path) -> bool:
-    return path.suffix == ".csv" and not path.name.startswith(".") and path.is_file() and not path.is_symlink()
+def _is_file(path: Path, before: float) -> bool:
+    if path.suffix != ".csv" or path.name.startswith(".") or path.is_symlink() or not path.is_file():
+        return False
+    return path.stat().st_mtime <= before
 
 
 def put_aside(one: Waiting, why: str = "") -> Path:

@@ -24,8 +24,9 @@ from oppet.base.clock import utc_text
 from oppet.base.errors import OppetError, RefusedError, SettingsError, UnavailableError, place_first
 from oppet.base.signing import Signer
 from oppet.base.words import N_
-from oppet.drivers import files, logs, serving, tls
+from oppet.drivers import files, logs, serving, settlement_files, tls
 from oppet.drivers.clock import SystemClock
+from oppet.drivers.hq_payments import TakenIn
 from oppet.drivers.hq_rows import Rows
 from oppet.drivers.hq_schema import migrate as bring_up_to_date
 from oppet.drivers.keeper_http import KeeperApp
@@ -45,7 +46,8 @@ from oppet.hq.directory import HqDirectory
 from oppet.hq.people import People
 from oppet.hq.web import Context, Pages, program
 from oppet.journal.entry import Entry, body_of
-from oppet.journal.kinds import AlarmRaised, Fact, PostOpened, TillStarted
+from oppet.journal.kinds import ActDone, AlarmRaised, Fact, PostOpened, TillStarted
+from oppet.payments.risk import RiskLimits
 from oppet.sync.enrolment import Enrolled, Request
 from oppet.sync.errors import ForgedAckError
 from oppet.sync.keeper import Keeper
@@ -81,6 +83,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls: bool = True  # off only on loopback, for tests
     workers: Annotated[int, Meta(ge=1, le=64)] = 2
     demo: bool = False  # the demo account: never in earnest
+    settlements: Annotated[str, Meta(max_length=200)] = (
+        ""  # where settlement files are put, relative to this file; "" for nowhere
+    )
+    risk: RiskLimits = RiskLimits()  # what pages measure against: the tills' own limits stand in their settings
     log: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z")] = "info"
 
 
@@ -116,6 +122,7 @@ class Opened:
     def __init__(self, settings: Settings, base: Path, dsn: str, number: str, ports: Ports) -> None:
         folder = base / settings.folder
         self.settings = settings
+        self._settlements = base / settings.settlements if settings.settlements and number == "1" else None
         self._certificate = folder / "tls.pem"
         self._stop = threading.Event()
         self._closing: list[Callable[[], object]] = []
@@ -142,6 +149,7 @@ class Opened:
             self._unsent_since = 0
             self._clock = clock
             self.context = self._context(tables, signer, dsn, ports.page)
+            self.context.more[web_payments.RISK] = settings.risk
             self.page_app = program(self.context, PAGES)
         except BaseException:
             self.close()
@@ -198,10 +206,30 @@ class Opened:
             try:
                 self.directory.follow()
                 self.send_audit()
+                self.settle()
             except OppetError as error:
                 LOG.warning("cannot keep up", error=type(error).__name__, why=str(error))
             except Exception:
                 LOG.exception("our own mistake while keeping up")
+
+    def settle(self) -> None:
+        """Take in what lies in the folder of settlements; what is read or refused is put aside. Raises UnavailableError."""
+        for one in settlement_files.waiting(self._settlements) if self._settlements is not None else ():
+            try:
+                told = web_payments.settle_file(self.context, one.path, one.service)
+            except RefusedError as error:
+                self._alarm("settlement_refused", file=one.path.name, why=str(error))
+                settlement_files.put_aside(one, str(error))
+                continue
+            LOG.info("settlement read", file=told.file, lines=told.lines, new=told.new, known=told.known)
+            self.settled(told, 0)
+            settlement_files.put_aside(one)
+
+    def settled(self, told: TakenIn, by: int) -> None:
+        """Write down that a file was taken in."""
+        facts = {"service": told.service, "lines": told.lines, "new": told.new, "known": told.known}
+        said = tuple(Fact(name, str(value)) for name, value in facts.items() if value != "")
+        self.post.write(ActDone(by, "settle", told.file, facts=said))
 
     def send_audit(self) -> None:
         """Put what was written into the tables, as any keeper's sender does. Raises UnavailableError."""

@@ -1,4 +1,4 @@
-"""`oppet hq store`, `oppet hq till`, `oppet hq person`: what is done at the machine that holds head office's key.
+"""`oppet hq store`, `till`, `person`, `settle`: what is done at the machine that holds head office's key.
 
 Whoever runs these holds that key already, so nothing here proves who they are: what they do is written into the audit journal with
 the numbers they give. Countersigning and revoking name two people even here.
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import msgspec
 from cyclopts import Parameter
 
 from oppet.base.errors import RefusedError
@@ -19,13 +20,14 @@ from oppet.base.words import N_
 from oppet.hq.directory import HQ_STORE, NoStoreError, NoTillError
 from oppet.hq.main import Opened, Ports, database_of, open_hq, prepare, read_settings
 from oppet.hq.web_fleet import fleet_of
+from oppet.hq.web_payments import settle_file
 from oppet.journal.kinds import ActDone, Fact
 from oppet.people.roles import VIEWER
 from oppet.sync.certificates import StoreCertificate
 from oppet.sync.enrolment import MINUTES
 from oppet.sync.messages import KeeperInfo
 
-__all__ = ["person", "store", "till"]
+__all__ = ["person", "settle", "store", "till"]
 
 Json = Annotated[bool, Parameter(name="--json")]
 AT_THE_MACHINE = 0
@@ -234,6 +236,39 @@ def person(
             {"number": number, "code": code},
             f"Person {number}: code {code}, for an hour, at the page /register.",
         )
+    return 0
+
+
+def settle(
+    file: Path,
+    *,
+    settings: Path,
+    service: str = "",
+    by: int = AT_THE_MACHINE,
+    as_json: Json = False,
+) -> int:
+    """Take in an acquirer's settlement file or a Swish report: whole or not at all, and the same one twice changes nothing.
+
+    Parameters
+    ----------
+    file
+        The file, CSV as its service writes it.
+    settings
+        Head office's settings file.
+    service
+        Whose it is, where a chain has several acquirers; otherwise card or swish.
+    by
+        The number of whoever does this, for the audit journal.
+    as_json
+        Print what came of it as JSON.
+    """
+    with _office(settings) as hq:
+        told = settle_file(hq.context, file, service)
+        hq.settled(told, by)
+    text = f"{told.file}: {told.lines} movements, {told.new} new."
+    if told.known:
+        text = f"{told.file} was read before, as {told.known}. Nothing is changed."
+    _say(as_json, msgspec.to_builtins(told), text)
     return 0
 
 

@@ -42,6 +42,7 @@ ALARM_WORDS = {
     "BadCertificateError": N_("A certificate that nobody with the right signed"),
     "passkey_cloned": N_("A passkey that was copied"),
     "audit_journal_lost": N_("A process lost its audit journal and began a new one"),
+    "settlement_refused": N_("A settlement file that could not be taken in"),
     "lost": N_("A keeper lost entries it had kept"),
     "forged": N_("A forged acknowledgement or batch"),
 }

@@ -40,7 +40,7 @@ from oppet.payments.risk import RiskLimits
 from oppet.people.approvals import Request
 from oppet.people.roles import FINANCE, INCIDENT_LEAD, OPERATIONS, VIEWER
 
-__all__ = ["ACTS", "NAV", "ROUTES", "Board", "PaymentsPicture", "payments_of", "settle_file"]
+__all__ = ["ACTS", "NAV", "RISK", "ROUTES", "Board", "PaymentsPicture", "payments_of", "settle_file"]
 
 MORE = "payments"
 RISK = "risk"  # limits that the pages measure against, in Context.more

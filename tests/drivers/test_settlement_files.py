@@ -93,11 +93,12 @@ def test_r13_a_file_is_set_aside_and_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "nordic").mkdir()
     for place in (tmp_path / "a.csv", tmp_path / "nordic" / "a.csv", tmp_path / ".hidden.csv", tmp_path / "b.csv.new"):
         place.write_text(CARD)
-    assert waiting(tmp_path) == [Waiting(tmp_path / "a.csv", ""), Waiting(tmp_path / "nordic" / "a.csv", "nordic")]
-    assert put_aside(waiting(tmp_path)[0]) == tmp_path / "read" / "a.csv"
+    assert waiting(tmp_path, 0) == [Waiting(tmp_path / "a.csv", ""), Waiting(tmp_path / "nordic" / "a.csv", "nordic")]
+    assert put_aside(waiting(tmp_path, 0)[0]) == tmp_path / "read" / "a.csv"
     (tmp_path / "a.csv").write_text("other")
-    assert put_aside(waiting(tmp_path)[0], "line 2 is bad") == tmp_path / "refused" / "a.csv"
+    assert put_aside(waiting(tmp_path, 0)[0], "line 2 is bad") == tmp_path / "refused" / "a.csv"
     assert (tmp_path / "refused" / "a.csv.why.txt").read_text() == "line 2 is bad\n"
     (tmp_path / "a.csv").write_text("third")
-    assert put_aside(waiting(tmp_path)[0], "again") == tmp_path / "refused" / "a-2.csv"
-    assert [one.service for one in waiting(tmp_path)] == ["nordic"]
+    assert put_aside(waiting(tmp_path, 0)[0], "again") == tmp_path / "refused" / "a-2.csv"
+    assert [one.service for one in waiting(tmp_path, 0)] == ["nordic"]
+    assert waiting(tmp_path) == [], "it may still be being written"

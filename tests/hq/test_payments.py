@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import os
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
 from oppet.base.clock import parse_utc
 from oppet.drivers.hq_payments import HqPayments, SaidOtherwiseError
 from oppet.drivers.pg import Pool
-from oppet.drivers.settlement_files import parse
+from oppet.drivers.settlement_files import BadSettlementError, parse
 from oppet.figures.reconcile import DAY_MS, Reconciled, reconcile
+from oppet.hq.main import Ports, Settings, open_hq, prepare
+from oppet.hq.verbs import settle
+from oppet.journal.kinds import ActDone, AlarmRaised
 from tests.figures.test_tenders import asked, folded
+from tests.hq.office import said
 from tests.hq.paid import PLAN, PRICE, a_paid_day
 from tests.hq.sold import NOW, Office, clear, one
 from tests.sync.chain import History
@@ -146,3 +155,52 @@ def test_pt8_the_board_is_the_last_word_of_each_till_s_latest_epoch(office: Offi
     assert (risk.till, risk.count, risk.ore) == ("S01-K3", 1, PRICE)
     assert len(payments.tender("S01", "S01-K3", 1, waiting.sale, waiting.tender)) == 1
     assert sum(map(len, payments.export(["S01"], ["2026-11-22"]))) == len(PLAN) + 2
+
+
+def test_r13_head_office_watches_a_folder_and_sets_aside_what_it_read_and_what_it_refused(
+    office: Office, tmp_path: Path
+) -> None:
+    settings = Settings("hq", dsn=office.dsn, tls=False, site="hq.test", settlements="in")
+    prepare(settings, tmp_path)
+    place = tmp_path / "in"
+    (place / "nordic").mkdir(parents=True)
+    lines = their_file(office.dsn)
+    for name, text in {
+        "good.csv": data(lines),
+        "again.csv": data(lines),
+        "nordic/bad.csv": data(["x", *lines]),
+    }.items():
+        (place / name).write_bytes(text)
+        os.utime(place / name, (1, 1))
+    hq = open_hq(settings, tmp_path, office.dsn, "1", Ports(8500, 8501))
+    try:
+        for _ in range(100):
+            if (place / "nordic" / "refused" / "bad.csv").exists() and (place / "read" / "good.csv").exists():
+                break
+            time.sleep(0.1)
+        acts = [body.about for body in said(hq, ActDone) if body.act == "settle"]
+        alarms = [body.about for body in said(hq, AlarmRaised)]
+    finally:
+        hq.close()
+    assert sorted(path.name for path in (place / "read").iterdir()) == ["again.csv", "good.csv"]
+    why = (place / "nordic" / "refused" / "bad.csv.why.txt").read_text()
+    assert "line 2" in why
+    assert one(office.dsn, "SELECT count(*) FROM settlement_line") == len(lines)
+    assert acts == ["again.csv", "good.csv"]
+    assert alarms == ["settlement_refused"]
+
+
+def test_r13_the_command_takes_in_a_file_and_says_what_came_of_it(
+    office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings("hq", dsn=office.dsn, tls=False, site="hq.test")
+    (tmp_path / "settings.json").write_bytes(msgspec.json.encode(settings))
+    lines = their_file(office.dsn)
+    (tmp_path / "a.csv").write_bytes(data(lines))
+    assert settle(tmp_path / "a.csv", settings=tmp_path / "settings.json", service="nordic", as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["new"] == len(lines)
+    assert settle(tmp_path / "a.csv", settings=tmp_path / "settings.json") == 0
+    assert "was read before" in capsys.readouterr().out
+    (tmp_path / "b.csv").write_bytes(data(["x"]))
+    with pytest.raises(BadSettlementError):
+        settle(tmp_path / "b.csv", settings=tmp_path / "settings.json")
