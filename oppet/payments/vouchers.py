@@ -62,7 +62,7 @@ class VoucherUsedError(RefusedError):
 class LoneVoucherError(RefusedError):
     sentence = N_(
         "The store node does not answer, so nobody can say whether this voucher was paid at another till. "
-        "Alone this till takes {left} kr more in vouchers today. Wait, or let the customer come back with it."
+        "Alone this till takes up to {left} kr in one voucher now. Wait, or let the customer come back with it."
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from msgspec.structs import asdict
 
 from oppet import __version__
+from oppet.base import canonical
 from oppet.base.words import N_
 from oppet.journal.kinds import EpochOpened, SettingChanged, SignedIn, SignedOut, TillStarted, TillStopped
 from oppet.paper.sheet import Say
@@ -73,6 +74,9 @@ class Till:
         now |= {f"vouchers.{name}": str(value) for name, value in asdict(self.desk.rules.vouchers).items()}
         apart = ("limits", "risk", "vouchers")
         now |= {name: str(value) for name, value in asdict(self.desk.rules).items() if name not in apart}
+        if ports.invoices is not None:  # every limit in it: a digest says that one was changed
+            listed = canonical.encode(dict(sorted(ports.invoices.items())))
+            now["invoice_customers"] = f"{len(ports.invoices)}, {canonical.digest(listed)[:12]}"
         now["payment_paths"] = ", ".join(path.name for path in ports.payments) or "–"
         now["units"] = ", ".join(unit.unit for unit in ports.units) or "–"
         now["receipt_paths"] = ", ".join(path.name for path in ports.paths) or "–"

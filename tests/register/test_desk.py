@@ -130,6 +130,10 @@ def test_t9_every_setting_and_every_change_of_one_is_in_the_journal(tmp_path: Pa
         "receipt_paths": "printer",
         "units": "FAKE0001",
         "views_every": "20000",
+        "vouchers.largest_ore": "100000",
+        "vouchers.layout": "99NNNNNNAAAAC",
+        "vouchers.lone_day_ore": "100000",
+        "vouchers.lone_ore": "20000",
     }
     world.start()
     assert len(world.bodies(SettingChanged)) == len(first), "what did not change is not told again"

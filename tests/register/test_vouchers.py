@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from oppet.base.errors import SettingsError
-from oppet.journal.kinds import Receipt, TenderTaken
+from oppet.journal.kinds import Receipt, SettingChanged, TenderTaken
 from oppet.payments.means import TooMuchError
 from oppet.payments.risk import InvoiceCustomer, NoInvoiceCustomerError
 from oppet.payments.vouchers import LoneVoucherError, NotAVoucherError, VoucherUsedError
@@ -195,6 +195,17 @@ def test_pt12_an_unknown_customer_buys_nothing_on_an_invoice(tmp_path: Path) -> 
 def test_pt12_a_till_without_a_list_takes_invoices_by_hand_as_before(tmp_path: Path) -> None:
     till, _ = a_till(tmp_path)
     assert buy(till, "", 3) == "done"
+
+
+def test_t9_pt12_a_changed_list_is_in_the_journal(tmp_path: Path) -> None:
+    till, world = on_invoice(tmp_path)
+    for day_ore in (10_000, 20_000):
+        till.desk.ports.invoices = CUSTOMERS | {"F7": InvoiceCustomer(day_ore, 0)}
+        till.start(world.opening())
+    said = [body for body in world.bodies(SettingChanged) if isinstance(body, SettingChanged)]
+    first, second = (body for body in said if body.name == "invoice_customers")
+    assert first.after == second.before != second.after
+    assert first.after.startswith("2, ")
 
 
 def test_s11_pt12_the_list_holds_tokens_and_nobodys_number() -> None:
