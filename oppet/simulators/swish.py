@@ -350,6 +350,12 @@ class Swish:
             "faults": [asdict(fault) for fault in self.faults], "deals": [asdict(deal) for deal in deals if deal is not None],
         }  # fmt: skip
 
+    def report_what_moved(self) -> None:
+        """Write a report if it would have a line."""
+        now = _now()
+        if self.bank.moved(now):
+            self._report(now)
+
     def _report(self, now: int) -> Path:
         self.reports.mkdir(parents=True, exist_ok=True)
         text = self.bank.report_csv(now)
@@ -484,6 +490,9 @@ async def run(options: argparse.Namespace) -> None:
         "page": f"http://127.0.0.1:{control_port}/", "payee": options.payee, "reports": str(swish.reports), "papers": papers,
     }  # fmt: skip
     print(json.dumps(said), flush=True)
+    while options.report_every_s:
+        await asyncio.sleep(options.report_every_s)
+        swish.report_what_moved()
     await asyncio.Event().wait()
 
 
@@ -496,6 +505,7 @@ def main() -> None:
     )
     parser.add_argument("--folder", type=Path, required=True, help="certificates and book; made when missing")
     parser.add_argument("--reports", type=Path, help="the folder for Swish reports; `reports` in the folder")
+    parser.add_argument("--report-every-s", type=float, default=0.0, help="write a report so often; 0 only when told")
     parser.add_argument("--payee", default=PAYEE, help="the merchant's Swish number")
     parser.add_argument("--port", type=int, default=0, help="of the API; 0 chooses one, and the ready line says which")
     parser.add_argument("--control-port", type=int, default=0)

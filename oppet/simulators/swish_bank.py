@@ -282,9 +282,13 @@ class Bank:
         paid = [deal for deal in self.deals.values() if self._settle(deal, now).status == "PAID"]
         return sum(-deal.amount_ore if deal.kind == "refund" else deal.amount_ore for deal in paid)
 
+    def moved(self, now: int) -> list[Deal]:
+        """Every movement that was in no report before."""
+        return [deal for deal in self.deals.values() if self._settle(deal, now).status == "PAID" and not deal.report]
+
     def report_csv(self, now: int) -> str:
-        """Every movement that was in no report before, as CSV with a header line; the next call gives what came since."""
-        moved = [deal for deal in self.deals.values() if self._settle(deal, now).status == "PAID" and not deal.report]
+        """What moved, as CSV with a header line; the next call gives what came since."""
+        moved = self.moved(now)
         self.report += 1
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
