@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from oppet.base.clock import Clock, utc_text
+from oppet.base.clock import Clock, local_day, utc_text
 from oppet.base.errors import OppetError
 from oppet.base.signing import Signer
 from oppet.base.words import N_
@@ -27,15 +28,29 @@ from oppet.register.ports import Parked
 from oppet.sale.errors import NotMovableError
 from oppet.sale.lines import Came
 from oppet.sync.errors import KeeperAwayError
-from oppet.sync.lanes import Ask, AskHold, AskParked, AskResume, AskSpend, AskTake, Lane, Refused, Told, check, sign
+from oppet.sync.lanes import (
+    Ask,
+    AskHold,
+    AskParked,
+    AskResume,
+    AskRisk,
+    AskSpend,
+    AskTake,
+    Lane,
+    Refused,
+    Told,
+    check,
+    sign,
+)
 from oppet.sync.messages import KeeperInfo
 
-__all__ = ["LaneNeighbours"]
+__all__ = ["DEADLINE_S", "LaneNeighbours"]
 
 LOG = logging.getLogger("oppet.neighbours")
 
 DEADLINE_S = 0.3
 MOST_ENTRIES = 5_000
+AGAIN_MS = 5_000  # how old what is at risk at the other tills may be before it is asked about again
 
 
 class LaneNeighbours:
@@ -61,14 +76,39 @@ class LaneNeighbours:
         self._clock = clock if clock is not None else SystemClock()
         self._gone: Sequence[tuple[int, Elsewhere]] = ()
         self._at_risk_ore = 0
+        self._at_risk_day = ""
+        self._asked_ms = -AGAIN_MS  # when the budget was last asked about, by a clock that never runs backwards
+        self._asking: threading.Thread | None = None
+        self._deadline_s = deadline_s
         self._paid: tuple[Original, Sequence[ReceiptTender]] | None = None  # of the last receipt that was held
 
     def at_risk_ore(self) -> int:
-        """What the store's other tills took at risk today, as the node last said."""
-        return self._at_risk_ore
+        """What the store's other tills took at risk today, as the node last said; nothing waits, it is asked again behind."""
+        now = SystemClock().counter()
+        if (
+            now - self._asked_ms >= AGAIN_MS
+            and (self._asking is None or not self._asking.is_alive())
+            and not self._away()
+        ):
+            self._asked_ms = now
+            self._asking = threading.Thread(target=self._ask_risk, name="at risk", daemon=True)
+            self._asking.start()
+        return self._at_risk_ore if self._at_risk_day == local_day(self._clock.now()) else 0
+
+    def _ask_risk(self) -> None:
+        """On a connection of its own: the till's thread may be asking something else meanwhile."""
+        client = KeeperClient(self._node, self._deadline_s)
+        try:
+            self._asked(client, AskRisk())
+        except NeighboursAwayError:
+            pass  # as last heard
+        finally:
+            client.close()
 
     def close(self) -> None:
         """Let the connection go."""
+        if self._asking is not None:
+            self._asking.join(self._deadline_s + 1)
         self._client.close()
 
     def parked(self) -> Sequence[Parked]:
@@ -126,10 +166,13 @@ class LaneNeighbours:
         """One question and its answer. Raises NeighboursAwayError for anything but the node's own word."""
         if self._away():
             raise NeighboursAwayError
+        return self._asked(self._client, ask)
+
+    def _asked(self, client: KeeperClient, ask: Ask) -> Told:
         nonce = secrets.token_hex(16)
         lane = Lane(self._till, self._epoch, utc_text(self._clock.now()), nonce, ask)
         try:
-            signed = self._client.lane(sign(lane, self._signer))
+            signed = client.lane(sign(lane, self._signer))
         except KeeperAwayError as error:
             LOG.info("%s", error)
             raise NeighboursAwayError from None
@@ -143,6 +186,8 @@ class LaneNeighbours:
         if not check(signed, bytes.fromhex(self._node.public_key)) or told.nonce != nonce:
             LOG.warning("an answer in the name of %s is not its own, or answers another question", self._node.name)
             raise NeighboursAwayError
+        if told.at_risk_ore is not None:
+            self._at_risk_day, self._at_risk_ore = local_day(self._clock.now()), max(0, told.at_risk_ore)
         return told
 
 

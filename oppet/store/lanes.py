@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from oppet.base.clock import Clock, parse_utc, utc_text
+from oppet.base.clock import Clock, local_day, parse_utc, utc_text
 from oppet.base.errors import OppetError, RefusedError, UntrustedError
 from oppet.base.signing import Signer
 from oppet.base.words import N_
@@ -42,11 +42,14 @@ from oppet.journal.kinds import (
     SaleOpened,
     SaleParked,
     SaleResumed,
+    TenderHeard,
     TenderReversed,
     TenderTaken,
     kind_of,
 )
 from oppet.payments.giftcard import GiftQuestion, GiftVerdict
+from oppet.payments.risk import Risk
+from oppet.payments.tender import AT_RISK
 from oppet.payments.vouchers import is_voucher
 from oppet.sale.basket import NEXT
 from oppet.sync.keeper import Known
@@ -56,6 +59,7 @@ from oppet.sync.lanes import (
     AskHold,
     AskParked,
     AskResume,
+    AskRisk,
     AskSpend,
     AskSwish,
     AskTake,
@@ -94,6 +98,7 @@ MOST_BASKETS = 500
 MOST_PIECES = 5_000  # entries of one basket
 MOST_RETURNS = 200_000  # of one history: a till's life
 MOST_VOUCHERS = 200_000
+LARGEST_ORE = 10**10
 KINDS = frozenset({kind_of(SaleOpened), kind_of(EpochClosed)} | {kind_of(body) for _, body in NEXT})
 Place = tuple[str, int, int]  # a sale or a receipt: till, epoch, number
 
@@ -140,6 +145,7 @@ class LaneFold(msgspec.Struct):
     unspent: dict[str, int] = {}  # given back to the customer → the entry that says so
     ended: dict[str, int] = {}  # an original → the entry with which a return on it ended here last
     closed: bool = False  # the epoch ended in order: nothing follows
+    risk: Risk = msgspec.field(default_factory=Risk)  # taken at risk on its last day that had any
 
     def read(self, entries: Iterable[Entry]) -> None:
         """Go on with the next entries. One whose content is wrong changes nothing (R21)."""
@@ -155,6 +161,7 @@ class LaneFold(msgspec.Struct):
             elif isinstance(body, EpochClosed):
                 self.closed = True
             elif body is not None:
+                self._heard(body, entry)
                 self._voucher(body, entry.seq)
                 self._piece(body, entry)
 
@@ -166,6 +173,12 @@ class LaneFold(msgspec.Struct):
         self.baskets[body.sale] = Basket(body.sale, body.mode, entry.time, body.cashier, "", back, {}, [entry.seq])
         if source is not None:
             self.taken[_text((source.till, source.epoch, source.sale))] = entry.seq
+
+    def _heard(self, body: Body, entry: Entry) -> None:
+        """As the till counts it against its own budget (PT6)."""
+        if isinstance(body, TenderHeard) and body.outcome == AT_RISK and 0 < body.amount_ore < LARGEST_ORE:
+            with contextlib.suppress(ValueError, OverflowError):
+                self.risk = self.risk.add(local_day(parse_utc(entry.time)), body.amount_ore)
 
     def _voucher(self, body: Body, seq: int) -> None:
         if isinstance(body, TenderTaken) and is_voucher(body.means, body.reference):
@@ -458,7 +471,7 @@ class LaneMalformedError(RefusedError):
 
 
 TAKEN, HELD, RELEASED, SPENT = "basket taken", "receipt held", "basket released", "voucher taken"
-VIEW = "lanes-3"  # the number is raised when a fold means something else
+VIEW = "lanes-4"  # the number is raised when a fold means something else
 SAVE_AFTER = 5_000  # entries that a restart may have to fold again
 MOST_ACTS = 20_000  # of the node's own journal are read again for grants
 
@@ -512,7 +525,8 @@ class LaneDesk:
         else:
             with self._guard:
                 self._catch_up()
-                told = self._told(lane, (lane.till, lane.epoch))
+                asking = (lane.till, lane.epoch)
+                told = msgspec.structs.replace(self._told(lane, asking), at_risk_ore=self._at_risk_ore(asking))
         return sign(msgspec.structs.replace(told, nonce=lane.nonce), self._signer)
 
     def look(self) -> tuple[ParkedBasket, ...]:
@@ -608,8 +622,15 @@ class LaneDesk:
                 return self._spend(voucher, asking)
             case AskGift() as ask:
                 return self._gift(ask, lane.till)
+            case AskRisk():
+                return Told("", granted=True)
             case _:
                 return Told("", refused=Refused("unknown"))
+
+    def _at_risk_ore(self, asking: tuple[str, int]) -> int:
+        """What every till's journal but the asking one's says of today (PT6)."""
+        today = local_day(self._clock.now())
+        return sum(fold.risk.ore for key, fold in self._folds.items() if key[:2] != asking and fold.risk.day == today)
 
     def _spend(self, voucher: str, asking: tuple[str, int]) -> Told:
         now, rulings = self._clock.now(), self._rulings

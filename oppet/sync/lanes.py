@@ -26,6 +26,7 @@ __all__ = [
     "AskHold",
     "AskParked",
     "AskResume",
+    "AskRisk",
     "AskSpend",
     "AskSwish",
     "AskTake",
@@ -105,7 +106,11 @@ class AskSwish(msgspec.Struct, frozen=True, tag="swish"):
     sale: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
 
 
-Ask = AskParked | AskTake | AskResume | AskHold | AskGift | AskSpend | AskSwish
+class AskRisk(msgspec.Struct, frozen=True, tag="risk"):
+    """How much did the store's other tills take at risk today? Every answer says it; this one says nothing else."""
+
+
+Ask = AskParked | AskTake | AskResume | AskHold | AskGift | AskSpend | AskSwish | AskRisk
 
 
 class Lane(msgspec.Struct, frozen=True):
@@ -164,6 +169,7 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     ] = ()  # beside `came`: how the original was paid, for money that goes back the same way
     gift: GiftVerdict | None = None
     swish: swish.Verdict | None = None
+    at_risk_ore: int | None = None  # beside all of them but `swish`: what the store's other tills took at risk today
     granted: bool = False
     refused: Refused | None = None
 

@@ -21,6 +21,7 @@ from oppet.sync.lanes import (
     AskHold,
     AskParked,
     AskResume,
+    AskRisk,
     AskSpend,
     AskTake,
     Gone,
@@ -165,3 +166,17 @@ def test_k19_a_silent_node_costs_a_moment_and_one_known_to_be_away_none() -> Non
     with pytest.raises(NeighboursAwayError):
         away.resume(1)
     away.close()
+
+
+def test_pt6_what_is_at_risk_elsewhere_is_asked_behind_and_nothing_waits(tmp_path: Path) -> None:
+    with served(tmp_path) as keeper:
+        neighbours, node = asking(keeper, Told("", granted=True, at_risk_ore=12_300))
+        assert neighbours.at_risk_ore() == 0, "nobody has said yet"
+        assert neighbours._asking is not None
+        neighbours._asking.join(10)
+        assert neighbours.at_risk_ore() == 12_300
+        assert [lane.ask for lane in node.heard] == [AskRisk()], "not asked again at once"
+        node.next = Told("", parked=(), at_risk_ore=-5)
+        neighbours.parked()
+        assert neighbours.at_risk_ore() == 0
+        neighbours.close()

@@ -26,6 +26,7 @@ from oppet.journal.kinds import (
     SaleOpened,
     SaleParked,
     SaleResumed,
+    TenderHeard,
     TenderReversed,
     TenderTaken,
 )
@@ -37,6 +38,7 @@ from oppet.sync.lanes import (
     AskHold,
     AskParked,
     AskResume,
+    AskRisk,
     AskSpend,
     AskTake,
     Lane,
@@ -386,3 +388,20 @@ def test_pt11_a_training_sale_spends_no_voucher(shop: Shop) -> None:
     shop.write("S01-K1", msgspec.structs.replace(opened, mode="training"), *rest)
     assert shop.ask("S01-K2", AskSpend(SLIP)).granted
     shop.close()
+
+
+def at_risk(sale: int, ore: int) -> Body:
+    return TenderHeard(sale, 1, "payment", f"R{sale}", "accepted_at_risk", ore)
+
+
+def test_pt6_every_answer_says_what_the_other_tills_took_at_risk_today(shop: Shop) -> None:
+    shop.write("S01-K1", *a_basket(1), at_risk(1, 5_000))
+    shop.write("S01-K2", *a_basket(2), at_risk(2, 700), at_risk(2, 1))
+    assert shop.ask("S01-K1", AskRisk()).at_risk_ore == 701
+    assert shop.ask("S01-K2", AskParked()).at_risk_ore == 5_000
+    shop.again()
+    assert shop.ask("S01-K1", AskRisk()).at_risk_ore == 701, "it is a fold of the journals"
+    shop.clock.at += 24 * 3_600_000
+    assert shop.ask("S01-K1", AskRisk()).at_risk_ore == 0, "yesterday's budget is yesterday's"
+    shop.write("S01-K2", *a_basket(3), at_risk(3, 40))
+    assert shop.ask("S01-K1", AskRisk()).at_risk_ore == 40
