@@ -22,12 +22,15 @@ __all__ = [
     "KeyUnfitError",
     "load_key",
     "load_or_make_key",
+    "load_passphrase",
     "make_key",
     "rename_key",
 ]
 
 KEY_BYTES = 32
 FILE_BYTES = 2 * KEY_BYTES + 1  # hex and a newline
+SHORTEST_PHRASE = 12  # what terminals' own management asks for
+LONGEST_PHRASE = 512
 
 
 class KeyExistsError(RefusedError):
@@ -64,6 +67,30 @@ def make_key(path: Path) -> Signer:
 
 def load_key(path: Path) -> Signer:
     """Read a key file. Raises KeyMissingError, or KeyUnfitError if others may read it or it holds no key."""
+    data = _secret(path, FILE_BYTES)
+    try:
+        private = bytes.fromhex(data.decode("ascii"))
+    except ValueError:
+        private = b""
+    if len(private) != KEY_BYTES:
+        raise KeyUnfitError(path=str(path), why="it holds no key")
+    return Signer(private)
+
+
+def load_passphrase(path: Path) -> str:
+    """Read what a service and we share: one line of text. Raises KeyMissingError, KeyUnfitError."""
+    data = _secret(path, LONGEST_PHRASE)
+    try:
+        phrase = data.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        phrase = ""
+    if not phrase.isprintable() or not SHORTEST_PHRASE <= len(phrase) <= LONGEST_PHRASE:
+        raise KeyUnfitError(path=str(path), why=f"it holds no passphrase of one line and {SHORTEST_PHRASE} characters")
+    return phrase
+
+
+def _secret(path: Path, most: int) -> bytes:
+    """A small file that only its owner may read; at most one byte more than `most`. Raises KeyMissingError, KeyUnfitError."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -72,18 +99,12 @@ def load_key(path: Path) -> Signer:
         raise KeyUnfitError(path=str(path), why=error.strerror or "unreadable") from None
     try:
         state = os.fstat(handle)
-        data = os.read(handle, FILE_BYTES + 1) if stat.S_ISREG(state.st_mode) else b""
+        data = os.read(handle, most + 1) if stat.S_ISREG(state.st_mode) else b""
     finally:
         os.close(handle)
     if stat.S_IMODE(state.st_mode) & 0o077:
         raise KeyUnfitError(path=str(path), why="others than its owner may read it (it wants mode 0600)")
-    try:
-        private = bytes.fromhex(data.decode("ascii"))
-    except ValueError:
-        private = b""
-    if len(private) != KEY_BYTES:
-        raise KeyUnfitError(path=str(path), why="it holds no key")
-    return Signer(private)
+    return data
 
 
 def rename_key(draft: Path, path: Path) -> None:

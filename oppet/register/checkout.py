@@ -337,7 +337,6 @@ class Checkout:
         receipt = settle(what.basket, what.priced, desk.identity, number, code.unit, code.code)
         desk.write(*before, receipt)
         self._printing.print_all()
-        self._printing.merchant_copies(receipt)
         if receipt.kind != "training" and any(tender.means == CASH for tender in receipt.tenders):
             self._printing.drawer()
         return Outcome("done", 0, desk.state.last_change_ore, number)

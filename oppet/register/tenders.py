@@ -86,12 +86,15 @@ class Tenders:
         self._desk = desk
         self._checkout = checkout
         self._returns = returns
-        self._paths: dict[str, PayPath] = {path.name: path for path in desk.ports.payments}
         self._sent: dict[str, int] = {}  # request → the counter when it went out, in this run
         self._last: dict[tuple[int, int], int] = {}  # tender → the counter at its last exchange, in this run
         self._seen: dict[str, PathNow] = {}
         self._paid = False  # a tender was taken since the basket was last looked at
         self.outcome: Outcome | None = None  # what finishing by itself came to, until the page has taken it
+
+    @property
+    def _paths(self) -> dict[str, PayPath]:
+        return {path.name: path for path in self._desk.ports.payments}
 
     # --- asking
 
@@ -144,7 +147,7 @@ class Tenders:
         left = left_to_pay(basket, self._desk.priced(basket))
         return self.ask(path.name, min(amount_ore, left) or left, account=account)
 
-    def voucher(self, code: str) -> Outcome:
+    def voucher(self, code: str, *, electronic: bool = False) -> Outcome:
         """Take a pant voucher whose code was read: once in the whole store, and only a few while no store node answers (PT11).
 
         Raises NotAVoucherError, VoucherTooLargeError, VoucherUsedError, LoneVoucherError, and what `Checkout.pay` raises.
@@ -167,7 +170,9 @@ class Tenders:
             allow_alone(rules, found, desk.today(), desk.state.lone_vouchers)
             lone = True
         evidence = Evidence(found.reference, how="code", offline=lone)
-        return self._checkout.pay("pant_voucher", found.amount_ore, found.reference, evidence=evidence)
+        return self._checkout.pay(
+            "pant_voucher", found.amount_ore, found.reference, electronic=electronic, evidence=evidence
+        )
 
     def abort(self, tender: int) -> None:
         """Ask the outside to stop. What it answers to this proves nothing: the payment's own answer does."""

@@ -10,7 +10,7 @@ import gc
 import getpass
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -26,11 +26,14 @@ from oppet.drivers import files, serving
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.control_unit_skattedosan import SkattedosanUnit
 from oppet.drivers.control_unit_xccsp import XccspUnit
+from oppet.drivers.gift_path import GiftCardPath
 from oppet.drivers.journal_file import JournalFile
-from oppet.drivers.keys import load_key, make_key
-from oppet.drivers.neighbours import LaneNeighbours
+from oppet.drivers.keys import load_key, load_passphrase, make_key
+from oppet.drivers.neighbours import DEADLINE_S, LaneNeighbours
 from oppet.drivers.pins import ArgonPins, digest_of
 from oppet.drivers.printer import FilePrinter, NetworkPrinter, ScreenPrinter, SerialPrinter
+from oppet.drivers.swish_path import SwishAlone, SwishPath
+from oppet.drivers.terminal_nexo import NexoTerminal
 from oppet.drivers.upload import JournalSource
 from oppet.drivers.words import sayer
 from oppet.fiscal.unit import ControlUnit
@@ -39,21 +42,34 @@ from oppet.goods.catalogue import Catalogue, decode
 from oppet.journal.kinds import EpochOpened, Original, Receipt
 from oppet.paper.electronic import pack, pack_to_print, unpack
 from oppet.paper.paths import ReceiptPath
-from oppet.register.errors import SettingsError
+from oppet.payments.nexo_crypto import derive
+from oppet.register.errors import NeighboursAwayError, SettingsError
 from oppet.register.ports import Ports
 from oppet.register.till import Till
 from oppet.sale.rights import RANK
 from oppet.sale.staff import Member, StaffList, read_staff
 from oppet.sync.enrolment import Enrolled
+from oppet.sync.lanes import Ask, Told
 from oppet.till.epochs import EpochFiles, epochs_in, newest
 from oppet.till.keepers import Keepers
-from oppet.till.settings import PrinterSettings, Settings, UnitSettings, read_settings
+from oppet.till.settings import (
+    GiftCardSettings,
+    NexoSettings,
+    PaymentSettings,
+    PrinterSettings,
+    Settings,
+    SwishAloneSettings,
+    UnitSettings,
+    read_settings,
+)
 from oppet.till.web import create_app
 
 __all__ = ["BadPinError", "BadRoleError", "Opened", "catalogue_of", "open_till", "run", "serve", "staff"]
 
+Way = NexoTerminal | SwishPath | SwishAlone | GiftCardPath
 MODEL = "Öppet SE"
 FLUSH_MS = 500  # what a till that ends waits for its last entries to reach a keeper
+PAY_DEADLINE_S = 2.0  # of one question to the node about a payment: a thread of its own asks, and no till waits
 SHORTEST = 4  # of a PIN
 
 
@@ -61,12 +77,19 @@ class Opened:
     """A till with everything behind it, and what must be closed after it."""
 
     def __init__(
-        self, settings: Settings, till: Till, staff: StaffList, journals: Sequence[JournalFile], links: Links | None
+        self,
+        settings: Settings,
+        till: Till,
+        staff: StaffList,
+        journals: Sequence[JournalFile],
+        links: Links | None,
+        payments: Sequence[Way] = (),
     ) -> None:
         self.settings = settings
         self.till = till
         self.staff = staff
         self.links = links
+        self.payments = payments
         self._journals = journals
 
     def close(self) -> None:
@@ -76,6 +99,7 @@ class Opened:
         except UnavailableError:
             pass  # the next start says that this run did not end by itself
         finally:
+            _close(self.payments)  # what is under way is asked about after the next start
             for unit in self.till.desk.ports.units:
                 unit.close()
             if self.links is not None:
@@ -87,15 +111,31 @@ class Opened:
 class Links:
     """What ties an enrolled till to others: its keepers, and the store's other tills by way of the node."""
 
-    def __init__(self, keepers: Keepers, neighbours: LaneNeighbours | None) -> None:
+    def __init__(self, keepers: Keepers, lane: Callable[[float], LaneNeighbours] | None) -> None:
+        """`lane`: one more way to the node, for one caller, with its deadline in seconds."""
         self.keepers = keepers
-        self.neighbours = neighbours
+        self._lane = lane
+        self._lanes: list[LaneNeighbours] = []
+
+    def lane(self, deadline_s: float) -> LaneNeighbours | None:
+        """A way to the node for one caller; None where there is no node."""
+        if self._lane is None:
+            return None
+        self._lanes.append(self._lane(deadline_s))
+        return self._lanes[-1]
 
     def close(self, flush_ms: int = 0) -> None:
         self.keepers.flush(flush_ms)
         self.keepers.close()
-        if self.neighbours is not None:
-            self.neighbours.close()
+        for lane in self._lanes:
+            lane.close()
+
+
+class _NoNode:
+    """Where a till has no store node, what goes through it is away."""
+
+    def ask(self, _: Ask) -> Told:
+        raise NeighboursAwayError
 
 
 def catalogue_of(base: Path, names: tuple[str, ...]) -> Catalogue:
@@ -255,16 +295,21 @@ def _assembled(
     elif journal.till != settings.till:
         raise SettingsError(file="settings", reason=f"the journal belongs to till {journal.till}")
     links = _linked(settings, place, till, journals, signer)
+    payments: list[Way] = []
     try:
+        for path in settings.payments:
+            payments.append(_payment(path, settings, base, till, links))
+        ports.payments = payments
         till.start(opening)
     except BaseException:
+        _close(payments)
         if links is not None:
             links.close()
         raise
     gc.collect()
     gc.set_threshold(50_000, 20, 100)
     gc.freeze()  # a hundred thousand articles live as long as the till: no need to look through them between two scans
-    return Opened(settings, till, staff, journals, links)
+    return Opened(settings, till, staff, journals, links, payments)
 
 
 def _linked(
@@ -284,12 +329,18 @@ def _linked(
     older = [_older(known, journals, clock) for known in epochs_in(place.journal.parent) if known.epoch < place.epoch]
     keepers.begin([known for known in older if known is not None])
     node = keepers.store_node()
-    neighbours = None
-    if node is not None:
-        believed = BelievedClock(till, clock)
-        neighbours = LaneNeighbours(node, journal.till, journal.epoch, signer, away=keepers.node_away, clock=believed)
+    if node is None:
+        return Links(keepers, None)
+    believed = BelievedClock(till, clock)
+    links = Links(
+        keepers,
+        lambda deadline_s: LaneNeighbours(
+            node, journal.till, journal.epoch, signer, away=keepers.node_away, deadline_s=deadline_s, clock=believed
+        ),
+    )
+    if (neighbours := links.lane(DEADLINE_S)) is not None:
         ports.neighbours = neighbours
-    return Links(keepers, neighbours)
+    return links
 
 
 class BelievedClock:
@@ -300,6 +351,9 @@ class BelievedClock:
 
     def now(self) -> int:
         return self._till.desk.time.believed(self._clock.counter())
+
+    def counter(self) -> int:
+        return self._clock.counter()
 
 
 def _check_papers(settings: Settings, place: EpochFiles, enrolled: Enrolled) -> None:
@@ -332,6 +386,31 @@ def _unit(unit: UnitSettings, base: Path) -> ControlUnit:
     if unit.protocol == "skattedosan":
         return SkattedosanUnit(unit.unit, str(base / unit.device))
     return XccspUnit(unit.unit, unit.host, unit.port, user=unit.user, password=unit.password)
+
+
+def _payment(path: PaymentSettings, settings: Settings, base: Path, till: Till, links: Links | None) -> Way:
+    """One way of paying, looked after from now on. Raises SettingsError, and what a passphrase's file is refused for."""
+    clock = BelievedClock(till, SystemClock())
+    place = settings.till if settings.till.startswith(f"{settings.store}-") else f"{settings.store}-{settings.till}"
+    if isinstance(path, NexoSettings):
+        key = derive(path.key_id, path.key_version, load_passphrase(base / path.passphrase_file))
+        return NexoTerminal(
+            name=path.name, till=place, host=path.host, port=path.port, path=path.path, poi=path.poi, key=key, pin=path.tls_pin,
+            root=base / path.root if path.root else None, environment=path.environment, offline=path.offline, login=path.login,
+            clock=clock,
+        )  # fmt: skip
+    if isinstance(path, SwishAloneSettings):
+        return SwishAlone(name=path.name, payee=path.payee, clock=clock)
+    lane = (links.lane(PAY_DEADLINE_S) if links is not None else None) or _NoNode()
+    if isinstance(path, GiftCardSettings):
+        return GiftCardPath(name=path.name, place=place, ask=lane.ask, clock=clock)
+    key_hex = till.desk.ports.signer.public.hex()
+    return SwishPath(name=path.name, place=place, key=key_hex, ask=lane.ask, clock=clock)
+
+
+def _close(payments: Sequence[Way]) -> None:
+    for path in payments:
+        path.close()
 
 
 def _path(printer: PrinterSettings, base: Path, folder: Path) -> ReceiptPath:

@@ -11,12 +11,17 @@ import msgspec
 from msgspec import Meta
 
 from oppet.base.errors import SettingsError, clip, place_first
+from oppet.payments.swish import PAYEE
 from oppet.register.desk import Rules
 
-__all__ = ["PrinterSettings", "Settings", "UnitSettings", "read_settings"]
+__all__ = [
+    "GiftCardSettings", "NexoSettings", "PaymentSettings", "PrinterSettings", "Settings", "SwishAloneSettings", "SwishSettings",
+    "UnitSettings", "read_settings",
+]  # fmt: skip
 
 Text = Annotated[str, Meta(min_length=1, max_length=72, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+PathName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,24}\Z")]  # stands in the journal and on every board
 Place = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*\Z")]  # a path on this machine
 
 
@@ -43,6 +48,46 @@ class PrinterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     columns: Annotated[int, Meta(ge=32, le=64)] = 42
 
 
+class NexoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="nexo"):
+    """A card terminal in the store. Which certificate is its own is said by `tls_pin` or, with `environment`, by a `root`."""
+
+    name: PathName
+    host: Text
+    poi: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,32}\Z")]  # model and serial number
+    key_id: Text
+    key_version: Annotated[int, Meta(ge=0, le=9_999)]
+    passphrase_file: Place  # never the passphrase itself
+    tls_pin: Annotated[str, Meta(pattern=r"^([0-9A-Fa-f]{2}:?){32}\Z")] = ""
+    root: Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*\Z")] = ""
+    environment: Annotated[str, Meta(pattern=r"^(test|live)?\Z")] = ""
+    port: Annotated[int, Meta(ge=1, le=65535)] = 8443
+    path: Annotated[str, Meta(pattern=r"^/[A-Za-z0-9/._-]{0,99}\Z")] = "/nexo"
+    offline: bool = True  # the chain's agreement lets it approve alone, within `rules.risk`
+    login: bool = False  # this vendor's terminals want a Login first
+
+
+class SwishSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="swish"):
+    """Swish by way of the store node, which holds the certificate."""
+
+    name: PathName
+
+
+class SwishAloneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="swish_alone"):
+    """A code for the customer's phone and the cashier's word: what is left while Swish cannot be asked."""
+
+    name: PathName
+    payee: Annotated[str, Meta(pattern=PAYEE)]
+
+
+class GiftCardSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="gift_card"):
+    """Gift cards of the store's own book, which its node keeps."""
+
+    name: PathName
+
+
+PaymentSettings = NexoSettings | SwishSettings | SwishAloneSettings | GiftCardSettings
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     till: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,16}\Z")]
     store: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,16}\Z")]
@@ -60,6 +105,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     staff: Place
     units: Annotated[tuple[UnitSettings, ...], Meta(min_length=1, max_length=4)]
     printers: Annotated[tuple[PrinterSettings, ...], Meta(min_length=1, max_length=4)]
+    payments: Annotated[tuple[PaymentSettings, ...], Meta(max_length=8)] = ()  # in the order they are offered
     port: Port = 8300
     language: Annotated[str, Meta(pattern=r"^(sv|en)\Z")] = "sv"
     rules: Rules = Rules()
@@ -84,4 +130,25 @@ def read_settings(data: bytes, file: str) -> Settings:
         if not need:
             word = "host" if printer.kind == "network" else "device"
             raise SettingsError(file=file, reason=f"printer {clip(printer.name, 30)} needs “{word}”")
+    _judge_payments(settings.payments, file)
     return settings
+
+
+def _judge_payments(payments: tuple[PaymentSettings, ...], file: str) -> None:
+    if len({path.name for path in payments}) < len(payments):
+        raise SettingsError(file=file, reason="two payment paths have the same name")
+    for path in payments:
+        if not isinstance(path, NexoSettings):
+            continue
+        if not path.tls_pin and not path.root:
+            raise SettingsError(file=file, reason=f"payment path {path.name} needs “tls_pin” or “root”")
+        if path.root and not path.environment:
+            raise SettingsError(
+                file=file, reason=f"payment path {path.name} needs “environment”, test or live, with its root"
+            )
+    terminals = [(path.host, path.port, path.poi) for path in payments if isinstance(path, NexoSettings)]
+    if len(set(terminals)) < len(terminals):
+        raise SettingsError(file=file, reason="two payment paths are the same terminal")
+    for kind in (SwishSettings, GiftCardSettings):
+        if sum(isinstance(path, kind) for path in payments) > 1:
+            raise SettingsError(file=file, reason=f"two payment paths are of kind {kind.__struct_config__.tag}")

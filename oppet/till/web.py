@@ -53,6 +53,7 @@ ANY_BASKET = {
     "ask-price",
 }  # deeds that a window with an older basket may ask for
 LARGEST_BODY = 16_384
+LOOK_AGAIN_MS = 5_000  # after a broken line a page comes back so much later
 ASK_DEVICES_EVERY_MS = 60_000
 LOG = logging.getLogger("oppet.till.web")
 HEADERS = {
@@ -293,7 +294,7 @@ def changes(request: Asked, counter: Desk) -> ServerSentEvent:
     if not is_mine(request, counter):
         raise PermissionDeniedException("sign in first")
     stream: AsyncIterator[str] = page_events(request.app.state.pages)
-    return ServerSentEvent(stream, event_type="changed")
+    return ServerSentEvent(stream, event_type="changed", retry_duration=LOOK_AGAIN_MS)
 
 
 @get("/display/pay.svg", sync_to_thread=True)

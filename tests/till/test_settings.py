@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from oppet.register.errors import SettingsError
 from oppet.sale.staff import read_staff
-from oppet.till.settings import read_settings
+from oppet.till.settings import NexoSettings, read_settings
 
 GOOD: dict[str, Any] = {
     "till": "K3",
@@ -32,6 +32,18 @@ GOOD: dict[str, Any] = {
     "printers": [{"kind": "network", "name": "kvitto", "host": "printer"}, {"kind": "screen", "name": "skärm"}],
     "rules": {"limits": {"void_ore": 10_000}},
 }
+NEXO = {
+    "kind": "nexo",
+    "name": "card-1",
+    "host": "192.168.1.40",
+    "poi": "P400Plus-275102806",
+    "key_id": "shop",
+    "key_version": 1,
+    "passphrase_file": "terminal.passphrase",
+    "tls_pin": "ab" * 32,
+}
+SWISH = {"kind": "swish", "name": "swish"}
+ALONE = {"kind": "swish_alone", "name": "swish-alone", "payee": "1231181189"}
 MEMBER = {"number": 7, "role": "cashier", "pin": "$argon2id$x", "badge": ""}
 
 
@@ -45,6 +57,15 @@ def test_t8_good_settings_are_read() -> None:
         "K3", 8081, 9100, 10_000,
     )  # fmt: skip
     assert settings.rules.limits.discount_percent == 10
+
+
+def test_t8_ways_of_paying_are_read_in_their_order() -> None:
+    settings = read_settings(changed(payments=[NEXO, SWISH, ALONE, {"kind": "gift_card", "name": "gift"}]), "till.json")
+    assert [path.name for path in settings.payments] == ["card-1", "swish", "swish-alone", "gift"]
+    terminal = settings.payments[0]
+    assert isinstance(terminal, NexoSettings)
+    assert (terminal.port, terminal.path, terminal.offline) == (8443, "/nexo", True)
+    assert read_settings(changed(), "till.json").payments == ()
 
 
 BAD: list[tuple[str, bytes, str]] = [
@@ -84,6 +105,31 @@ BAD: list[tuple[str, bytes, str]] = [
     ("a limit nobody knows", changed(rules={"limits": {"void": 1}}), "void"),
     ("no room asked for on the disk", changed(rules={"disk_least_mb": -1}), "disk_least_mb"),
     ("a snapshot for each entry", changed(rules={"views_every": 0}), "views_every"),
+    ("a way of paying nobody knows", changed(payments=[{"kind": "cheque", "name": "c"}]), "payments[0].kind"),
+    ("a way of paying without a kind", changed(payments=[{"name": "c"}]), "payments[0]"),
+    ("a path's name with capitals", changed(payments=[SWISH | {"name": "Swish 1"}]), "payments[0].name"),
+    ("a terminal without a host", changed(payments=[{k: v for k, v in NEXO.items() if k != "host"}]), "host"),
+    (
+        "a terminal without its passphrase",
+        changed(payments=[{k: v for k, v in NEXO.items() if k != "passphrase_file"}]),
+        "passphrase_file",
+    ),
+    ("a passphrase in the settings", changed(payments=[NEXO | {"passphrase": "secret"}]), "passphrase"),
+    ("a terminal that anybody could be", changed(payments=[NEXO | {"tls_pin": ""}]), "payments[0].tls_pin"),
+    ("a terminal without a pin", changed(payments=[{k: v for k, v in NEXO.items() if k != "tls_pin"}]), "tls_pin"),
+    ("a pin of nonsense", changed(payments=[NEXO | {"tls_pin": "ab"}]), "tls_pin"),
+    ("a root without an environment", changed(payments=[NEXO | {"root": "root.pem"}]), "environment"),
+    (
+        "an environment nobody knows",
+        changed(payments=[NEXO | {"root": "root.pem", "environment": "prod"}]),
+        "environment",
+    ),
+    ("a key version below nothing", changed(payments=[NEXO | {"key_version": -1}]), "key_version"),
+    ("one terminal as two", changed(payments=[NEXO, NEXO | {"name": "card-2"}]), "same terminal"),
+    ("two paths of a name", changed(payments=[NEXO, SWISH | {"name": "card-1"}]), "two payment paths"),
+    ("Swish by two ways to one node", changed(payments=[SWISH, SWISH | {"name": "swish-2"}]), "swish"),
+    ("a payee who is no shop", changed(payments=[ALONE | {"payee": "0701234567"}]), "payments[0].payee"),
+    ("nine ways of paying", changed(payments=[ALONE | {"name": f"s{n}"} for n in range(9)]), "payments"),
     ("a number too large", changed(rules={"disk_least_mb": 10**40}), "disk_least_mb"),
 ]
 
