@@ -45,6 +45,7 @@ class GiftCardPath:
         self.name = name
         self._ask = ask
         self._clock = clock if clock is not None else SystemClock()
+        self.bell: Callable[[], None] = lambda: None  # rung for every answer
         self._health = PathHealth(f"{place}/{name}")
         self._guard = threading.Lock()
         self._works: queue.Queue[Work | None] = queue.Queue()
@@ -84,7 +85,7 @@ class GiftCardPath:
     def progress(self, request: str) -> Progress | None:
         with self._guard:
             since = self._under_way.get(request)
-        return Progress("asking", since=since) if since is not None else None
+        return Progress("sending", since=since) if since is not None else None
 
     def now(self) -> PathNow:
         with self._guard:
@@ -140,6 +141,7 @@ class GiftCardPath:
         with self._guard:
             self._under_way.pop(work.request, None)
             self._answers.append(answer)
+        self.bell()
 
 
 def _answer(work: Work, told: GiftVerdict | None) -> Answer:

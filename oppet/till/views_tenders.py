@@ -71,6 +71,12 @@ REASONS: Mapping[str, str] = {
     "by_hand": N_("it was not seen on the customer's phone"),
     "restarted": N_("the till was restarted meanwhile"),
     "overdue": N_("no answer came in time"),
+    "unknown_card": N_("no gift card here has this code"),
+    "empty": N_("there is nothing left on the card"),
+    "shut": N_("it was given up before it came"),
+    "too_much": N_("more than was paid with it"),
+    "no_such_charge": N_("the store node does not know that payment"),
+    "another_tills": N_("another till took it"),
 }  # fmt: skip
 NOBODY = N_("no reason was given")
 CODE = re.compile(r"[A-Za-z0-9_]{2,24}")
@@ -121,7 +127,7 @@ def offered(till: Till, basket: Basket | None) -> list[tuple[PayPath, PathNow]]:
         return []
     found = board.order(till.tenders.paths())
     if basket is None or basket.mode != "return":
-        return found
+        return [one for one in found if one[0].means != "gift_card"]  # that one is asked by the card's code
     used = {tender.means for tender in till.tenders.originals()}
     return sorted((one for one in found if not one[0].by_hand), key=lambda one: one[0].means not in used)
 

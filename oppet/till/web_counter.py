@@ -393,6 +393,14 @@ class Counter:
         """Change as the notes and coins to give: "1 × 50 + 2 × 10"."""
         return " + ".join(f"{count} × {denomination // 100}" for denomination, count in pieces(ore))
 
+    def coded(self) -> tuple[str, ...]:
+        """The means whose card or slip has a code to read, for the basket that is being paid."""
+        basket = self.basket()
+        if basket is None or basket.mode != "sale":
+            return ()
+        cards = any(path.means == "gift_card" for path in self.till.desk.ports.payments)
+        return ("pant_voucher", "gift_card") if cards else ("pant_voucher",)
+
     def slip_lines(self) -> tuple[str, ...]:
         """The open basket as a reserve receipt lists it: quantity, name, amount."""
         basket = self.basket()

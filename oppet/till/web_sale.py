@@ -6,6 +6,7 @@ end is the whole list. Leaves the drawer, the day and returns to `web_day.py`, a
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Callable
@@ -17,7 +18,9 @@ from oppet.goods.errors import UnreadableCodeError
 from oppet.journal.kinds import Elsewhere, LineAdded
 from oppet.paper.electronic import PREFIX
 from oppet.paper.sheet import amount
+from oppet.payments.giftcard import NotAGiftCardError, card_token
 from oppet.payments.means import means
+from oppet.payments.vouchers import NotAVoucherError, read_voucher
 from oppet.register.checkout import Outcome
 from oppet.register.errors import NeedsQuantityError, NotPossibleNowError, TakenElsewhereError
 from oppet.sale import basket as baskets
@@ -31,6 +34,7 @@ __all__ = ["DEEDS", "Deed", "after", "go", "pay", "unexpected"]
 Deed = Callable[[Counter, Form, Staff | None], None]
 TIMES = re.compile(r"\s*([0-9]{1,4}(?:[.,][0-9]{1,3})?)\s*[*x×]\s*(.+)", re.DOTALL)
 MOST_FOUND = 24
+CODED = ("gift_card", "pant_voucher")  # means whose slip or card has a code to read
 LOG = logging.getLogger("oppet.till.web")
 
 
@@ -48,6 +52,9 @@ def scan(counter: Counter, form: Form, _: Staff | None) -> None:
         counter.desktop.pane = "return"
         counter.till.returns.begin(text.strip())
         counter.desktop.pane = "back"
+        return
+    if basket is not None and basket.mode == "sale" and (name := _money_in(counter, text)):
+        _by_code(counter, name, text, counter.desktop.electronic)
         return
     try:
         _ready_for_goods(counter)
@@ -209,7 +216,31 @@ def abandon(counter: Counter, form: Form, approval: Staff | None) -> None:
 # --- payment ------------------------------------------------------------------------------------------------------
 
 
-def pay(counter: Counter, form: Form, _: Staff | None) -> None:
+def _money_in(counter: Counter, text: str) -> str:
+    """The means of payment that a code is: a pant voucher, or a gift card where a till takes them; "" for goods."""
+    with contextlib.suppress(NotAGiftCardError):
+        if any(path.means == "gift_card" for path in counter.till.desk.ports.payments) and card_token(text):
+            return "gift_card"
+    with contextlib.suppress(NotAVoucherError):
+        read_voucher(text, counter.till.desk.rules.vouchers)
+        return "pant_voucher"
+    return ""
+
+
+def _by_code(counter: Counter, name: str, code: str, electronic: bool, given_ore: int = 0) -> None:
+    """Take a pant voucher whose code was read, or ask for money from a gift card."""
+    desktop, tenders = counter.desktop, counter.till.tenders
+    desktop.electronic = electronic
+    if name != "gift_card":
+        goods = counter.slip_lines()
+        after(counter, tenders.voucher(code, electronic=electronic), goods)
+        return
+    tenders.gift_card(code, given_ore)
+    counter.till.printing.wish(electronic=electronic)
+    desktop.pane = "tender"
+
+
+def pay(counter: Counter, form: Form, approval: Staff | None) -> None:
     """Take a tender; the one that pays what is left gives the receipt. An age limit asks its question first."""
     name = form.text("means", 20)
     means(name)
@@ -217,15 +248,16 @@ def pay(counter: Counter, form: Form, _: Staff | None) -> None:
     electronic = form.text("receipt", 20) == "electronic"
     back = counter.till.desk.basket().mode == "return"
     goods = counter.slip_lines()
+    code = form.text("code", 64).strip()
+    reference = form.text("reference", 40)
     try:
-        outcome = counter.till.checkout.pay(name, given, form.text("reference", 40), electronic=electronic)
+        if code and name in CODED and not back:
+            _by_code(counter, name, code, electronic, given)
+            return
+        outcome = counter.till.checkout.pay(name, given, reference, electronic=electronic, approval=approval)
     except AgeNotCheckedError as unchecked:
-        fields = {
-            "means": name,
-            "given": kronor(given),
-            "reference": form.text("reference", 40),
-            "receipt": form.text("receipt", 20),
-        }
+        fields = {"means": name, "given": kronor(given), "receipt": form.text("receipt", 20)}
+        fields |= {"reference": reference, "code": code}
         counter.desktop.dialog = Dialog("age", {"limit": unchecked.facts["limit"], "fields": fields})
         return
     counter.desktop.electronic = electronic
