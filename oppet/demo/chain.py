@@ -19,12 +19,23 @@ from oppet.demo.wan import OUTSIDE
 from oppet.drivers import files, serving
 from oppet.drivers.pins import digest_of
 from oppet.drivers.processes import Helper
+from oppet.drivers.swish_desk import SwishSettings as NodeSwishSettings
+from oppet.drivers.swish_desk import WaySettings
 from oppet.hq.main import Settings as HqSettings
 from oppet.sale.staff import Member
+from oppet.simulators.nexo import make_certificates
 from oppet.store import enrolment as store_enrolment
 from oppet.store.settings import Settings as StoreSettings
 from oppet.till import epochs
-from oppet.till.settings import PrinterSettings, Settings, UnitSettings
+from oppet.till.settings import (
+    NexoSettings,
+    PaymentSettings,
+    PrinterSettings,
+    Settings,
+    SwishAloneSettings,
+    SwishSettings,
+    UnitSettings,
+)
 
 __all__ = ["STAFF", "STORES", "Chain", "Outside", "Store", "TillPlan", "free_ports", "outside", "stores"]
 
@@ -150,8 +161,17 @@ class Chain:
             port=store.keeper_port,
             page_port=store.page_port,
             staff=str(self.write_staff().resolve()),
+            swish=self._swish(),
         )
         return _written(folder / "node.json", said)
+
+    def _swish(self) -> NodeSwishSettings | None:
+        if self.beyond is None:
+            return None
+        papers = (self.folder / "swish").resolve()
+        url = f"https://{OUTSIDE}:{self.beyond.swish}/swish-cpcapi/api/"
+        certificates = (str(papers / "client-1.pem"), str(papers / "client-2.pem"))
+        return NodeSwishSettings(PAYEE, certificates, str(papers / "ca.pem"), (WaySettings(url),))
 
     def write_neighbour(self, store: Store) -> Path:
         """The settings of the keeper on one of the tills' machines."""
@@ -183,16 +203,30 @@ class Chain:
                 UnitSettings("skattedosan", f"SIMSD{plan.name}001".replace("-", ""), device=f"{plan.register}.unit"),
             ),
             printers=(PrinterSettings("screen", "kvittoskrivare"),),
+            payments=self._payments(plan),
             port=plan.port,
         )
         return _written(folder / f"{plan.register}.json", said)
 
+    def _payments(self, plan: TillPlan) -> tuple[PaymentSettings, ...]:
+        """A terminal of its own, Swish by way of the node, and the code for the customer's phone when that is away."""
+        if self.beyond is None:
+            return ()
+        _, pin, _ = make_certificates(self.folder / "terminals", f"{self.poi(plan)}.test.terminal.adyen.com")
+        phrase = self._terminals_phrase()
+        card = NexoSettings(
+            name="card-1", host="127.0.0.1", port=self.beyond.terminals[plan.name][0], poi=self.poi(plan), key_id=KEY_ID,
+            key_version=1, passphrase_file=str(phrase.resolve()), tls_pin=pin,
+        )  # fmt: skip
+        return card, SwishSettings(name="swish"), SwishAloneSettings(name="swish-alone", payee=PAYEE)
+
     def write_hq(self, port: int, page_port: int) -> Path:
         """Head office's settings, with the demo account. Stores find it at the far end of the line that has the switch."""
-        address = OUTSIDE if self.beyond is not None else ""
+        address, settlements = (OUTSIDE, SETTLEMENTS) if self.beyond is not None else ("", "")
         said = HqSettings(
-            folder="hq", port=port, address=address, page_port=page_port, workers=1, demo=True, log="warning"
-        )
+            folder="hq", port=port, address=address, page_port=page_port, workers=1, demo=True, settlements=settlements,
+            log="warning",
+        )  # fmt: skip
         return _written(self.folder / "hq.json", said)
 
     # --- enrolling
@@ -268,6 +302,14 @@ class Chain:
         """A terminal's name: its model and its serial number."""
         return f"P400Plus-{plan.store}{plan.register}".replace("Plus-", "Plus-0000")
 
+    def _terminals_phrase(self) -> Path:
+        """The file with what tills and terminals share; a till refuses one that others may read."""
+        path = self.folder / "terminals.passphrase"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(TERMINALS, encoding="utf-8")
+        return path
+
     def acquirer(self, *options: str) -> Callable[[], Helper]:
         assert self.beyond is not None
         words = ["--state", str(self.folder / "acquirer.book"), "--settlements", str(self.folder / SETTLEMENTS)]
@@ -283,11 +325,9 @@ class Chain:
     def terminal(self, plan: TillPlan, *options: str) -> Callable[[], Helper]:
         assert self.beyond is not None
         port, page = self.beyond.terminals[plan.name]
-        files.write(self.folder / "terminals.passphrase", TERMINALS.encode())
-        files.folder(self.folder / plan.store)
         words = ["--state", str(self.folder / plan.store / f"{plan.register}-terminal.log"), "--poi", self.poi(plan)]
         words += ["--certificates", str(self.folder / "terminals"), "--key-id", KEY_ID]
-        words += ["--passphrase-file", str(self.folder / "terminals.passphrase")]
+        words += ["--passphrase-file", str(self._terminals_phrase())]
         words += ["--acquirer", f"http://{OUTSIDE}:{self.beyond.acquirer}"]
         words += ["--port", str(port), "--control-port", str(page), *(options or ("--auto-ms", "700"))]
         return lambda: Helper("oppet.simulators.terminal", words, wait_s=START_S)
@@ -359,7 +399,8 @@ class Chain:
     def till(self, store: Store, plan: TillPlan) -> Callable[[], Helper]:
         settings = str(self.folder / store.id / f"{plan.register}.json")
         if plan.robot:
-            return lambda: Helper("oppet.demo.robot", [settings, plan.name], wait_s=START_S)
+            more = ["3", "12", str(self.beyond.swish_page)] if self.beyond is not None else []
+            return lambda: Helper("oppet.demo.robot", [settings, plan.name, *more], wait_s=START_S)
         return lambda: Helper("oppet", ["till", "run", settings, "--announce"], wait_s=START_S)
 
 

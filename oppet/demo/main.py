@@ -21,7 +21,7 @@ from oppet.drivers import files
 __all__ = ["begin", "demo"]
 
 HQ_FIRST = 2  # head office's own ports, before the stores'
-SETTLE_S = 30  # between the acquirer's settlement files
+SETTLE_S = 30  # between two settlement files of the acquirer's, and two reports of Swish's
 
 
 def begin(chain: Chain, ports: tuple[int, int], stack: ExitStack) -> list[Watched]:
@@ -37,7 +37,7 @@ def begin(chain: Chain, ports: tuple[int, int], stack: ExitStack) -> list[Watche
     if chain.beyond is not None:
         add("the line out", Watched("the line out", chain.line(ports[0])))
         add("card acquirer", Watched("card acquirer", chain.acquirer("--settle-every-s", str(SETTLE_S))))
-        add("Swish", Watched("Swish", chain.swish()))
+        add("Swish", Watched("Swish", chain.swish("--report-every-s", str(SETTLE_S))))
         chain.write_links(ports[1])
     chain.write_hq(*ports)
     add("head office", Watched("head office", chain.hq()))

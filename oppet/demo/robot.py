@@ -1,8 +1,8 @@
 """The demo's robot cashier: a till with its real wiring that sells by itself, so that head office has something to see.
 
-`python -m oppet.demo.robot SETTINGS SEED [LEAST MOST]`: so many seconds between two customers. It has no page; what it
-sells is ordinary and lawful. SIGUSR1 sends the customers home while the till goes on sending what it has. It is the
-demo's and of no till: nothing here is ever installed.
+`python -m oppet.demo.robot SETTINGS SEED [LEAST MOST [PORT]]`: so many seconds between two customers; PORT is the simulated Swish's, for
+their phones. It has no page; what it sells is ordinary and lawful. SIGUSR1 sends the customers home while the till goes on sending what
+it has. It is the demo's and of no till: nothing here is ever installed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import contextlib
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from random import Random
 from types import FrameType
 
 from oppet.base.errors import OppetError, RefusedError
+from oppet.demo.paying import Scan, pay, phone
 from oppet.goods.article import price_at
 from oppet.register.till import Till
 from oppet.sale.rights import Staff
@@ -27,9 +29,10 @@ ROBOT = 901
 FLOAT_ORE = 200_000
 MOST_LINES = 14
 MOST_GOODS = 1_500
+TICK_S = 0.5
 
 
-def sell(till: Till, chance: Random, numbers: list[str]) -> None:
+def sell(till: Till, chance: Random, numbers: list[str], scan: Scan) -> None:
     """One customer: some goods and a payment; now and then a basket is parked."""
     state = till.desk.state
     if not state.current and state.baskets:
@@ -39,6 +42,9 @@ def sell(till: Till, chance: Random, numbers: list[str]) -> None:
             till.selling.pick(chance.choice(numbers), 1000 * chance.choice((1, 1, 1, 2)))
     if chance.random() < 0.05 and state.baskets[state.current].mode == "sale":
         till.selling.park()
+        return
+    if till.tenders.paths():
+        pay(till, chance, scan)
         return
     total = till.desk.priced(till.desk.basket()).total_ore
     if chance.random() < 0.7:
@@ -59,6 +65,17 @@ def simple_goods(till: Till) -> list[str]:
     return found[:MOST_GOODS]
 
 
+def _between(till: Till, over: threading.Event, seconds: float) -> bool:
+    """Nobody at the till: what is still open outside is heard of meanwhile. Whether the day is over."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if over.wait(min(left, TICK_S)):
+            return True
+        with contextlib.suppress(OppetError):  # a disk that fails is told to the next customer
+            till.tenders.tick()
+    return over.is_set()
+
+
 def main() -> None:
     """Sell until told to stop."""
     over, closed = threading.Event(), threading.Event()
@@ -72,6 +89,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGUSR1, close)
     least, most = (float(word) for word in sys.argv[3:5] or ("3", "12"))
+    scan = phone(int(sys.argv[5]) if len(sys.argv) > 5 else 0)
     opened = open_till(Path(sys.argv[1]))
     till, chance = opened.till, Random(sys.argv[2])  # noqa: S311 - customers, not keys
     try:
@@ -80,11 +98,11 @@ def main() -> None:
             till.drawer.set_float(FLOAT_ORE)
         numbers = simple_goods(till)
         print('{"ready": true}', flush=True)
-        while not over.wait(chance.uniform(least, most)):
+        while not _between(till, over, chance.uniform(least, most)):
             if closed.is_set():
                 continue
             try:
-                sell(till, chance, numbers)
+                sell(till, chance, numbers, scan)
             except OppetError as refused:  # a till that may not sell now waits for a person, as any till does
                 print(f"robot: {refused}", file=sys.stderr, flush=True)
                 over.wait(10)
