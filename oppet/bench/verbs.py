@@ -31,6 +31,8 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "verify-year": ("oppet.bench.verify", {"sales": 250_000}),
     "sim": ("oppet.bench.sim", {}),
     "hq-page": ("oppet.bench.hq_page", {}),
+    "tender": ("oppet.rehearsal.tender_bench", {}),
+    "storm": ("oppet.rehearsal.storm", {}),
     "completeness": ("oppet.bench.completeness", {}),
 }
 
@@ -42,8 +44,8 @@ class NoSuchBenchError(RefusedError):
 def bench(name: str, *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
     """Measure, with ceilings taken in the same run.
 
-    Till: scan, scan-page, sale, second-copy, start. Journal: verify, verify-year. Chain: ingest, backlog, hq-page, sim,
-    completeness.
+    Till: scan, scan-page, sale, tender, second-copy, start. Journal: verify, verify-year. Chain: ingest, backlog, hq-page, sim,
+    storm, completeness.
 
     Parameters
     ----------

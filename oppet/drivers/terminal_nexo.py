@@ -118,6 +118,7 @@ class NexoTerminal:
         `login`: this vendor's terminals want a Login first. Raises SettingsError for a pin that cannot be.
         """
         self.name = name
+        self.bell: Callable[[], None] = _nobody  # rung for every answer
         self._ends = Ends(till, poi)
         self._address = host, port
         self._path = path
@@ -254,6 +255,7 @@ class NexoTerminal:
                     work.sale, work.tender, work.what, work.request, reading.outcome, reading.amount_ore, reading.why, reading.evidence
                 )
             )  # fmt: skip
+        self.bell()
 
     def _keep_looking(self) -> None:
         while not self._closed.wait(BEAT_S):
@@ -494,6 +496,10 @@ class NexoTerminal:
             with self._lock:
                 self._lines.discard(line)
             line.close()
+
+
+def _nobody() -> None:
+    """Nobody waits for the bell."""
 
 
 def _how_it_went(reading: Reading) -> str:

@@ -7,14 +7,14 @@ request, the right amount and currency; all else is `silent` (PT5).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from oppet.journal.kinds import Evidence
 
-__all__ = ["DOWN", "SLOW", "UNSEEN", "WORKING", "Answer", "PathNow", "PayPath", "Progress", "Work"]
+__all__ = ["DOWN", "SLOW", "UNSEEN", "WORKING", "Answer", "PathNow", "PayPath", "Progress", "Rings", "Work"]
 
 WORKING, SLOW, DOWN, UNSEEN = "working", "slow", "down", "unknown"
 
@@ -68,6 +68,13 @@ class PathNow(msgspec.Struct, frozen=True):
     state: str  # working | slow | down | unknown
     why: str = ""
     offline: bool = False  # it can approve with no line to the outside
+
+
+@runtime_checkable
+class Rings(Protocol):
+    """A path that says when there is something to hear: whoever ticks sets `bell`, and waits no longer than it must."""
+
+    bell: Callable[[], None]
 
 
 class PayPath(Protocol):

@@ -17,7 +17,7 @@ from oppet.base.words import N_
 from oppet.drivers.words import explain, sayer
 from oppet.payments import board
 from oppet.payments.means import MEANS, means
-from oppet.payments.paths import DOWN
+from oppet.payments.paths import DOWN, Rings
 from oppet.payments.tender import APPROVED, AT_RISK, DECLINED, PARTIAL, REVERSAL_FAILED, REVERSED, Attempt
 from oppet.register.checkout import Outcome
 from oppet.sale.errors import AgeNotCheckedError
@@ -227,15 +227,20 @@ class Ticker:
         self.counter = counter
         self._ring = ring
         self._over = threading.Event()
+        self._bell = threading.Event()
         self._thread: threading.Thread | None = None
 
     def begin(self) -> None:
+        for path in self.counter.till.desk.ports.payments:
+            if isinstance(path, Rings):
+                path.bell = self._bell.set
         if self.counter.till.desk.ports.payments:
             self._thread = threading.Thread(target=self._run, name="tenders", daemon=True)
             self._thread.start()
 
     def end(self) -> None:
         self._over.set()
+        self._bell.set()
         if self._thread is not None:
             self._thread.join(END_S)
 
@@ -252,7 +257,11 @@ class Ticker:
 
     def _run(self) -> None:
         wait_ms = 0
-        while not self._over.wait(wait_ms / 1000):
+        while True:
+            self._bell.wait(wait_ms / 1000)
+            self._bell.clear()
+            if self._over.is_set():
+                return
             try:
                 wait_ms = self.tick()
             except Exception:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from oppet.goods.assortment import merge
 from oppet.goods.catalogue import Catalogue
 from oppet.journal.kinds import EpochOpened, Original, Receipt
 from oppet.paper.electronic import pack, pack_to_print
+from oppet.payments.paths import PayPath
 from oppet.register.desk import Rules
 from oppet.register.errors import NoReceiptError
 from oppet.register.ports import Ports
@@ -60,7 +61,11 @@ def no_codes(code: str) -> tuple[Original, Receipt]:  # noqa: ARG001 - the port'
 
 
 def open_for_bench(
-    folder: Path, catalogue: Catalogue, unit: InstantUnit | None = None, name: str = "B1"
+    folder: Path,
+    catalogue: Catalogue,
+    unit: InstantUnit | None = None,
+    name: str = "B1",
+    payments: Sequence[PayPath] = (),
 ) -> tuple[Till, JournalFile]:
     """A started till, a cashier signed in, the float registered."""
     signer = Signer(SECRET)
@@ -71,7 +76,7 @@ def open_for_bench(
         make = pack if electronic else pack_to_print
         return make(receipt, journal.till, journal.epoch, seq, time, journal.digest_at(seq), signer)
 
-    ports = Ports(journal, signer, SystemClock(), [unit], [NoPaper()], catalogue, "bench")
+    ports = Ports(journal, signer, SystemClock(), [unit], [NoPaper()], catalogue, "bench", payments=payments)
     till = Till(ports, Rules(disk_least_mb=0), str, code, no_codes)
     till.start(
         EpochOpened(
