@@ -43,11 +43,13 @@ from oppet.journal.kinds import EpochOpened, Original, Receipt
 from oppet.paper.electronic import pack, pack_to_print, unpack
 from oppet.paper.paths import ReceiptPath
 from oppet.payments.nexo_crypto import derive
+from oppet.payments.risk import InvoiceCustomer
 from oppet.register.errors import NeighboursAwayError, SettingsError
 from oppet.register.ports import Ports
 from oppet.register.till import Till
 from oppet.sale.rights import RANK
 from oppet.sale.staff import Member, StaffList, read_staff
+from oppet.sale.tokens import invoice_customers
 from oppet.sync.enrolment import Enrolled
 from oppet.sync.lanes import Ask, Told
 from oppet.till.epochs import EpochFiles, epochs_in, newest
@@ -69,6 +71,7 @@ __all__ = ["BadPinError", "BadRoleError", "Opened", "catalogue_of", "open_till",
 Way = NexoTerminal | SwishPath | SwishAlone | GiftCardPath
 MODEL = "Öppet SE"
 FLUSH_MS = 500  # what a till that ends waits for its last entries to reach a keeper
+LARGEST_LIST = 4 << 20  # bytes of a list of invoice customers
 PAY_DEADLINE_S = 2.0  # of one question to the node about a payment: a thread of its own asks, and no till waits
 SHORTEST = 4  # of a PIN
 
@@ -264,6 +267,7 @@ def _assembled(
     if settings.rules.electronic:
         paths.append(ScreenPrinter("electronic", "electronic"))
     ports = Ports(journal, signer, SystemClock(), units, paths, catalogue, files.installation(key))
+    ports.invoices = _invoice_customers(settings, base)
 
     def code_for(receipt: Receipt, seq: int, time: str, *, electronic: bool) -> str:
         make = pack if electronic else pack_to_print
@@ -386,6 +390,14 @@ def _unit(unit: UnitSettings, base: Path) -> ControlUnit:
     if unit.protocol == "skattedosan":
         return SkattedosanUnit(unit.unit, str(base / unit.device))
     return XccspUnit(unit.unit, unit.host, unit.port, user=unit.user, password=unit.password)
+
+
+def _invoice_customers(settings: Settings, base: Path) -> dict[str, InvoiceCustomer] | None:
+    """Who may buy on an invoice, by token; None where the settings name no list. Raises SettingsError, FileMissingError."""
+    if not settings.invoice_customers:
+        return None
+    file = base / settings.invoice_customers
+    return invoice_customers(files.read(file, LARGEST_LIST), str(file))
 
 
 def _payment(path: PaymentSettings, settings: Settings, base: Path, till: Till, links: Links | None) -> Way:

@@ -106,6 +106,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     units: Annotated[tuple[UnitSettings, ...], Meta(min_length=1, max_length=4)]
     printers: Annotated[tuple[PrinterSettings, ...], Meta(min_length=1, max_length=4)]
     payments: Annotated[tuple[PaymentSettings, ...], Meta(max_length=8)] = ()  # in the order they are offered
+    invoice_customers: Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*\Z")] = (
+        ""  # a file of tokens and limits
+    )
     port: Port = 8300
     language: Annotated[str, Meta(pattern=r"^(sv|en)\Z")] = "sv"
     rules: Rules = Rules()

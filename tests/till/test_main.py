@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from oppet.base.errors import SettingsError
 from oppet.drivers.keys import KeyMissingError, KeyUnfitError
 from oppet.payments.paths import DOWN
 from oppet.till.main import open_till
@@ -89,4 +90,20 @@ def test_j8_a_passphrase_that_is_not_there_is_named(settings: Path) -> None:
     (settings.parent / "terminal.passphrase").unlink()
     with pytest.raises(KeyMissingError) as refused:
         open_till(settings)
-    assert str(refused.value.facts["path"]).endswith("terminal.passphrase")
+    assert "terminal.passp" in str(refused.value.facts["path"])  # a long path is cut short
+
+
+def test_pt12_t8_the_list_of_invoice_customers_is_read_at_the_start_and_holds_nobodys_number(settings: Path) -> None:
+    said = json.loads(settings.read_text(encoding="utf-8"))
+    settings.write_text(json.dumps(said | {"payments": [], "invoice_customers": "invoices.json"}), encoding="utf-8")
+    listed = settings.parent / "invoices.json"
+    listed.write_text('{"198112189876": {"day_ore": 1, "sale_ore": 1}}', encoding="utf-8")
+    with pytest.raises(SettingsError) as refused:
+        open_till(settings)
+    assert "198112189876" not in str(refused.value)
+    listed.write_text('{"F1042": {"day_ore": 5000, "sale_ore": 5000}}', encoding="utf-8")
+    opened = open_till(settings)
+    try:
+        assert list(opened.till.desk.ports.invoices or ()) == ["F1042"]
+    finally:
+        opened.close()
