@@ -25,7 +25,7 @@ setup: .venv/.ready $(MO)  ## make .venv from the locks, browser libraries and w
 %.mo: %.po | .venv/.ready
 	@$(BIN)/pybabel -q compile -i $< -o $@
 
-demo: setup  ## open a chain in the browser: head office, two stores, four tills; only the control units are simulated
+demo: setup  ## open a chain in the browser: head office, two stores, four tills; what others deliver is simulated
 	@$(OPPET) demo
 
 WORKERS := $(shell echo $$(( $$(nproc) + 1 )))  # tests wait for processes and browsers more than they reckon
