@@ -140,6 +140,7 @@ async def _send(writer: asyncio.StreamWriter, reply: Reply | None) -> bool:
     await writer.drain()
     for _ in range(-(-reply.flood // len(PIECE))):
         writer.write(PIECE)
+        await asyncio.sleep(0)  # or we never hear that nobody takes it any more
         await writer.drain()
     return reply.cut is None and not reply.flood
 
