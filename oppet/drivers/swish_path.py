@@ -94,6 +94,7 @@ class SwishPath:
         key in hex, which request ids are made from. `place`: "S01-K3", so that no two tills try a node that is away at once.
         """
         self.name = name
+        self.bell: Callable[[], None] = _nobody  # rung for every answer
         self._place, self._key, self._ask_node = place, key, ask
         self._clock = clock if clock is not None else SystemClock()
         self._pace = pace or Pace()
@@ -213,6 +214,7 @@ class SwishPath:
             self._count -= 1
             self._shown.pop(one.work.request, None)
             self._answers.append(answer)
+        self.bell()
 
     def _look(self) -> None:
         """Ask the node how Swish stands, when it is time."""
@@ -480,6 +482,10 @@ class SwishPath:
                 _note(self._tokens, request, token)
             known = "" if request in self._stop else self._tokens.get(request, "")
         self._show(request, "scan_qr" if known else "waiting", since, swish.token_qr(known) if known else "")
+
+
+def _nobody() -> None:
+    """Nobody waits for the bell."""
 
 
 class SwishAlone:

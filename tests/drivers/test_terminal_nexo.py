@@ -62,6 +62,14 @@ def test_pt1_a_card_payment_is_approved_with_its_evidence_and_receipts(stand: St
     assert stand.net_ore() == before
 
 
+def test_pt8_an_answer_rings_for_whoever_waits_for_it(path: NexoTerminal) -> None:
+    rung = threading.Event()
+    path.bell = rung.set
+    path.send(pay())
+    assert rung.wait(10)
+    assert len(path.heard()) == 1
+
+
 def test_pt1_a_refund_goes_the_other_way_and_a_part_is_a_part(stand: Stand, path: NexoTerminal) -> None:
     before = stand.net_ore()
     assert had(path, pay(5_000, what="refund", back=True)).outcome == "approved"

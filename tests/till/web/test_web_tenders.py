@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from oppet.journal.kinds import Receipt, TenderSent, TenderTaken
 from oppet.register.errors import DiskNearlyFullError
 from oppet.sale.staff import Member, StaffList
 from oppet.till.web import create_app
+from oppet.till.web_counter import Counter
+from oppet.till.web_tenders import Ticker
 from tests.register.services import FakeService
 from tests.register.world import ALVA, BEER, MILK, World
 from tests.till.web.windows import HOST, PlainPins, Window
@@ -53,6 +57,13 @@ def by_hand() -> FakeService:
     return FakeService(
         "swish-alone", "swish", by_hand=True, exclusive=False, hold=True, stage="scan_qr", qr="C1231181189;16,90;K3;0"
     )
+
+
+@dataclass
+class RingingService(FakeService):
+    """One that says when there is something to hear."""
+
+    bell: Callable[[], None] = lambda: None
 
 
 Opens = Callable[..., PayWindow]
@@ -372,3 +383,23 @@ def test_a_till_that_asks_nobody_confirms_by_hand_as_before(opens: Opens) -> Non
     assert "/do/charge" not in shown
     window.do("pay", means="card", given="16,90", reference="123")
     assert len(window.receipts()) == 1
+
+
+def test_pt8_an_answer_is_heard_when_it_comes_and_not_a_second_later(tmp_path: Path) -> None:
+    service = RingingService()
+    world = World(tmp_path, payments=[service])
+    ticks = threading.Semaphore(0)
+
+    class Seldom(Ticker):
+        def tick(self) -> int:
+            ticks.release()
+            return 3_600_000
+
+    ticker = Seldom(Counter(world.start(), StaffList((), PlainPins()), lambda: None), lambda: None)
+    ticker.begin()
+    try:
+        assert ticks.acquire(timeout=10)
+        service.bell()
+        assert ticks.acquire(timeout=10)
+    finally:
+        ticker.end()
