@@ -84,6 +84,11 @@ class GiftKeeper:
             self._write(GiftCardMoved(token, ISSUED, amount_ore, f"issue-{token}", by=by))
         return code
 
+    def issued(self) -> tuple[int, int]:
+        """How many cards there are, and what they are worth together."""
+        with self._guard:
+            return len(self._book.cards), sum(self._book.cards.values())
+
     def left_ore(self) -> int:
         """What all cards together are still worth: what the store owes."""
         with self._guard:

@@ -315,6 +315,13 @@ class Node:
         """Raises NotGivenError."""
         self.lanes.release(given, by)
 
+    def gift_cards(self) -> tuple[int, int]:
+        return self.gifts.issued()
+
+    def issue_gift_card(self, amount_ore: int, by: int) -> str:
+        """Raises NotIssuedError."""
+        return self.gifts.issue(amount_ore, by)
+
     def health(self) -> Health:
         """What stands, since when and why, for people and machines."""
         certificate = self.directory.stores.get(self.store)

@@ -58,6 +58,7 @@ NAV = (
     NavItem("/baskets", N_("Baskets")),
     NavItem("/z", N_("Z reports")),
     NavItem("/new", N_("New till"), (MANAGER,)),
+    NavItem("/gift-cards", N_("Gift cards"), (MANAGER,)),
     NavItem("/alarms", N_("Alarms")),
 )
 LEADS = only(SUPERVISOR, MANAGER)
@@ -293,6 +294,38 @@ def release(request: Asked, manager: Pages, data: Fields) -> Response[Any]:
     return manager.office.go(request, "/baskets", "done", N_("The basket can be taken up at any till again."))
 
 
+class CardIssuedError(RefusedError):
+    sentence = N_("A gift card was issued meanwhile. Look at what it was for, then issue the next one.")
+
+
+@get("/gift-cards", opt=only(MANAGER), sync_to_thread=True)
+def gift_cards(request: Asked, manager: Pages) -> Response[str]:
+    return _gift_cards(request, manager)
+
+
+@post("/gift-cards/issue", opt=only(MANAGER), sync_to_thread=True, status_code=200)
+def issue_gift_card(request: Asked, manager: Pages, data: Fields) -> Response[Any]:
+    """Make a card and show its code: this once, in this answer, and the same page sent again makes no second one."""
+    form, session = Form(data), session_of(request)
+    amount_ore, issued = form.ore("amount"), form.whole("issued", 0)
+    about = kronor(amount_ore)
+    manager.ask(session, "issue gift card", about)
+    try:
+        if issued != manager.node.gift_cards()[0]:
+            raise CardIssuedError
+        code = manager.node.issue_gift_card(amount_ore, session.who)
+    except OppetError as error:
+        return _refused(request, manager, error, "issue gift card", about, "/gift-cards")
+    return _gift_cards(request, manager, code, amount_ore)
+
+
+def _gift_cards(request: Asked, manager: Manager, code: str = "", amount_ore: int = 0) -> Response[str]:
+    issued, owed_ore = manager.node.gift_cards()
+    return manager.office.page(
+        request, "store_gift_cards.html", code=code, amount_ore=amount_ore, issued=issued, owed_ore=owed_ore
+    )
+
+
 def _refused(
     request: Asked, manager: Manager, error: OppetError, act: str, about: str, page: str = "/new"
 ) -> Response[Any]:
@@ -332,6 +365,7 @@ def create_app(
     """The program to serve on the page port; `hosts` are the names and ports it answers to, `secure` says it is TLS."""
     manager = Manager(node, post, staff, hosts, secure=secure)
     handlers = [
-        door, sign_in, sign_out, now, till, baskets, z_reports, z_report, alarms, new_till, invite, revoke, release
+        door, sign_in, sign_out, now, till, baskets, z_reports, z_report, alarms, new_till, invite, revoke, release,
+        gift_cards, issue_gift_card,
     ]  # fmt: skip
     return office_app(manager.office, handlers, {"manager": manager})

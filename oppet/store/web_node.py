@@ -135,6 +135,14 @@ class Backroom(Protocol):
         """Let any till have such a basket, and write that down. Raises RefusedError: the till went on with it after all."""
         ...
 
+    def gift_cards(self) -> tuple[int, int]:
+        """How many gift cards there are, and what they are worth together, in öre."""
+        ...
+
+    def issue_gift_card(self, amount_ore: int, by: int) -> str:
+        """The code of a new card, which nobody can see again. Raises NotIssuedError."""
+        ...
+
 
 class DayBook:
     """The folds of every history of the store, brought up to date when a page asks."""

@@ -10,6 +10,7 @@ from oppet.base.clock import utc_text
 from oppet.base.errors import RefusedError
 from oppet.base.signing import Signer
 from oppet.base.words import N_
+from oppet.drivers.gift_book import NotIssuedError
 from oppet.drivers.post import Post
 from oppet.journal.entry import NOTHING, Head, parse, seal
 from oppet.journal.kinds import Body, LineAdded, SaleOpened
@@ -58,6 +59,7 @@ class FakeBackroom:
     doors: list[Invitation] = field(default_factory=list)
     views: dict[tuple[str, int, str], bytes] = field(default_factory=dict)
     url: str = "https://192.0.2.10:8443"
+    cards: list[int] = field(default_factory=list)
     lent: list[GivenBasket] = field(default_factory=list)
     reads: int = 0
 
@@ -141,6 +143,15 @@ class FakeBackroom:
         if given not in self.lent:
             raise NotGivenError(till=given.to)
         self.lent.remove(given)
+
+    def gift_cards(self) -> tuple[int, int]:
+        return len(self.cards), sum(self.cards)
+
+    def issue_gift_card(self, amount_ore: int, by: int) -> str:
+        if not 1_000 <= amount_ore <= 1_000_000:
+            raise NotIssuedError(smallest="10,00", largest="10 000,00", amount=str(amount_ore))
+        self.cards.append(amount_ore)
+        return "GK-7QM4-TXPA-BCDE-FGHJ-K"
 
 
 def a_post(folder: Path, clock: FakeClock) -> Post:

@@ -39,7 +39,7 @@ from tests.store.shop import BO, a_store_till, sell
 from tests.sync.chain import OTHER, History
 
 ORIGIN = {"Origin": f"http://{HOST}"}
-PAGES = ("/", "/till/S01-K1", "/till/S01-K2", "/baskets", "/z", "/new", "/alarms")
+PAGES = ("/", "/till/S01-K1", "/till/S01-K2", "/baskets", "/z", "/new", "/gift-cards", "/alarms")
 
 
 class Window:
@@ -250,6 +250,27 @@ def test_r27_a_basket_at_a_dead_till_is_released_by_the_manager_alone_and_it_is_
     asked = [body for body in outside.written(ActAsked) if isinstance(body, ActAsked)]
     assert [(body.who, body.act, body.about) for body in asked] == [(301, "release basket", "S01-K1/1/7")] * 2
     assert outside.written(ActRefused)[-1] == ActRefused(301, "release basket", "S01-K1/1/7", "NotGivenError")
+
+
+def test_pt10_a_gift_card_is_issued_by_the_manager_its_code_shown_once_and_written_nowhere(outside: Window) -> None:
+    outside.sign_in("201", "2345")
+    assert outside.client.get("/gift-cards", follow_redirects=False).status_code == 403
+    outside.post("/sign-out")
+    outside.sign_in()
+    assert 'name="issued" value="0"' in outside.get("/gift-cards")
+    shown = outside.post("/gift-cards/issue", amount="250", issued="0")
+    assert shown.status_code == 200
+    assert "GK-7QM4-TXPA-BCDE-FGHJ-K" in shown.text
+    assert outside.node.cards == [25_000]
+    assert "GK-7QM4" not in outside.get("/gift-cards")
+    again = outside.post("/gift-cards/issue", amount="250", issued="0")  # the page is sent again
+    assert (again.status_code, outside.node.cards) == (303, [25_000])
+    for amount in ("", "x", "-5", "5", "1e9", "99999999"):
+        assert outside.post("/gift-cards/issue", amount=amount, issued="1").status_code in (303, 400)
+    assert outside.node.cards == [25_000]
+    written = b"".join(entry for entry in outside.post_journal.journal.pieces(1, 1_000, 1 << 24))
+    assert b"issue gift card" in written
+    assert b"GK-7QM4" not in written
 
 
 def test_o1_a_wrong_passphrase_is_refused_and_written_down(bo: Window) -> None:
