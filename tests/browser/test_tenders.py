@@ -13,7 +13,10 @@ from oppet.journal.kinds import Receipt
 from tests.browser.cashier import Cashier
 from tests.browser.conftest import signed_in
 from tests.browser.serving import ServedTill, served
+from tests.browser.test_access import found_by_axe, small_targets, wider_than_window
 from tests.register.services import FakeService
+
+pytestmark = pytest.mark.browser
 
 GOODS = "10001"
 
@@ -132,3 +135,43 @@ def test_pt8_what_is_being_typed_stays_when_a_path_falls(counter: Counter, page:
     expect(page.locator(".ways")).to_contain_text("svarar inte")
     expect(page.locator("#given")).to_have_value("12")
     expect(page.locator("#given")).to_be_focused()
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["till", "phone"])
+def test_w5_every_pane_of_a_payment_is_for_everybody(counter: Counter, page: Page, size: tuple[int, int]) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+
+    def judged(pane: str) -> None:
+        expect(page.locator("#pane")).to_contain_text(pane)
+        assert found_by_axe(page) == []
+        assert small_targets(page) == []
+        assert wider_than_window(page) == []
+
+    cashier = counter.cashier
+    cashier.key("F9")
+    judged("Swish, inte bekräftad")
+    cashier.press("Swish F8", "#pane")
+    judged("Kunden läser koden med Swish")
+    cashier.key("Escape")
+    judged("Det kan redan ha gått igenom")
+    counter.answer(counter.swish)
+    judged("kunden har betalat")
+    cashier.key("F9")
+    judged("Swish")
+    with counter.shop.quiet():
+        counter.card.away = counter.swish.away = True
+    expect(page.locator("#status")).to_contain_text("svarar inte")
+    cashier.key("F8")
+    judged("Har du sett den gröna bekräftelsen")
+    cashier.key("Escape")
+    with counter.shop.quiet():
+        counter.card.away = False
+    expect(page.locator(".ways [data-key=F7]")).to_be_visible()
+    cashier.key("F7")
+    with counter.shop.quiet():
+        counter.card.hold, counter.card.away = False, True
+        counter.card.say(counter.card.works[0], "silent")
+    judged("Ingen vet ännu")
+    cashier.press("Parkera korgen", "#pane")
+    cashier.press("Oklara betalningar", "#actions")
+    judged("ingen vet ännu")
