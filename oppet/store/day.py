@@ -18,6 +18,7 @@ from oppet.base.clock import local_minute, parse_utc
 from oppet.base.errors import clip
 from oppet.base.words import N_
 from oppet.fiscal.series import wrong_sums
+from oppet.fiscal.takings import Takings
 from oppet.fiscal.tally import Tally, follow
 from oppet.journal.chain import UNREADABLE
 from oppet.journal.entry import Entry, body_of
@@ -142,6 +143,7 @@ class TillDay(msgspec.Struct):
     closed_units: dict[str, str] = {}
     trouble: list[Trouble] = []
     troubles: int = 0
+    takings: Takings = msgspec.field(default_factory=Takings)  # what services outside decided
 
     def read(self, entries: Iterable[Entry]) -> None:
         """Go on with the entries behind `seq`; those before are in already."""
@@ -165,6 +167,7 @@ class TillDay(msgspec.Struct):
         if why:
             return self._wrong(entry, why)
         self.tally = follow(self.tally, entry.seq, body)
+        self.takings.read(entry.time, body)
         if handler is not None:
             handler(self, entry, body)
         if type(body) is Receipt:

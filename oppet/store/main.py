@@ -122,7 +122,7 @@ class Opened:
         staff = self.path.parent / settings.staff if settings.staff else None
         members = read_staff(files.read(staff, LARGEST), str(staff)) if staff is not None else []
         secure = settings.page_host not in LOOPBACK and certificate is not None
-        pages = create_app(node, post, StaffList(members, ArgonPins()), hosts, secure=secure)
+        pages = create_app(node, post, StaffList(members, ArgonPins()), hosts, secure=secure, limits=settings.risk)
         return serving.Service(Machines(pages, node), listener, certificate if secure else None)
 
 

@@ -14,6 +14,7 @@ from msgspec import Meta
 from oppet.base.errors import RefusedError, SettingsError, place_first
 from oppet.base.words import N_
 from oppet.drivers.swish_desk import SwishSettings
+from oppet.payments.risk import RiskLimits
 from oppet.sync.messages import KeeperInfo, Key, Name
 
 __all__ = ["Enrolment", "NotEnrolledError", "Settings", "read_enrolment", "read_settings"]
@@ -45,6 +46,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interfaces: tuple[str, ...] = ()  # where it is announced; empty for all
     language: Annotated[str, Meta(pattern=r"^(sv|en)\Z")] = "sv"
     swish: SwishSettings | None = None  # this node calls Swish for its tills
+    risk: RiskLimits = (
+        RiskLimits()
+    )  # what the manager's page measures against; the tills' own limits stand in their settings
 
     @property
     def keeper(self) -> str:

@@ -19,6 +19,7 @@ from litestar.params import FromPath
 
 from oppet.base.clock import utc_text
 from oppet.base.errors import OppetError, RefusedError
+from oppet.base.money import kronor
 from oppet.base.words import N_
 from oppet.drivers.page_form import Fields, Form
 from oppet.drivers.page_guard import (
@@ -37,17 +38,18 @@ from oppet.drivers.post import Post
 from oppet.drivers.words import explain, sayer
 from oppet.journal.chain import UNREADABLE
 from oppet.journal.entry import Entry, body_of, parse
-from oppet.journal.kinds import ActAsked, ActRefused, ReportMade
+from oppet.journal.kinds import ActAsked, ActDone, ActRefused, ReportMade
 from oppet.paper import sheet
 from oppet.paper.reports import report_paper
 from oppet.payments.means import MEANS
+from oppet.payments.risk import RiskLimits
 from oppet.sale.errors import WrongPinError
 from oppet.sale.rights import MANAGER, ROLE_WORDS, SUPERVISOR
 from oppet.sale.staff import StaffList
 from oppet.store.lanes import GivenBasket
 from oppet.store.web_alarms import alarm_view
 from oppet.store.web_node import Backroom, DayBook, History
-from oppet.store.web_tills import certified, invited
+from oppet.store.web_tills import Counted, Place, certified, invited, payments
 from oppet.store.web_views import Look, chart, lane, needs_a_look
 
 __all__ = ["Manager", "create_app"]
@@ -56,6 +58,7 @@ HERE = Path(__file__).parent
 NAV = (
     NavItem("/", N_("Now")),
     NavItem("/baskets", N_("Baskets")),
+    NavItem("/payments", N_("Payments")),
     NavItem("/z", N_("Z reports")),
     NavItem("/new", N_("New till"), (MANAGER,)),
     NavItem("/gift-cards", N_("Gift cards"), (MANAGER,)),
@@ -68,6 +71,13 @@ ALARM_BANNER = N_("Alarms in the last day: {count}. Somebody must act.")
 NO_SUCH = N_("Nothing was done: {why}")
 RECENT_MS = 24 * 3_600_000  # an alarm stands at the top of every page for a day
 COLUMNS = 42
+TERMINAL_TOTAL = "terminal total"
+MOST_ACTS = 5_000  # of the node's own journal that are read again
+TENDER_WORDS = {
+    "asked": N_("asked"), "aborting": N_("being stopped"), "unknown": N_("nobody knows"), "approved": N_("paid"),
+    "partial": N_("paid in part"), "accepted_at_risk": N_("taken at risk"), "reversing": N_("being given back"),
+    "reversal_unknown": N_("nobody knows whether it was given back"),
+}  # fmt: skip
 GUESS_EVERY_MS = 10_000
 
 
@@ -78,8 +88,12 @@ class NotALeaderError(RefusedError):
 class Manager:
     """What the handlers share: the node, its folded days, the staff list and how pages look."""
 
-    def __init__(self, node: Backroom, post: Post, staff: StaffList, hosts: Sequence[str], *, secure: bool) -> None:
+    def __init__(
+        self, node: Backroom, post: Post, staff: StaffList, hosts: Sequence[str], limits: RiskLimits, *, secure: bool
+    ) -> None:
         self.node = node
+        self.limits = limits
+        self.counted = _recalled(post)
         self.book = DayBook(node)
         self.door = Door(node.name, MemorySessions(), post.write, node.clock, hosts, secure=secure)
         store = node.directory.stores.get(node.store)
@@ -199,6 +213,15 @@ def baskets(request: Asked, manager: Pages) -> Response[str]:
     )  # fmt: skip
 
 
+@get("/payments", opt=LEADS, sync_to_thread=True)
+def payments_page(request: Asked, manager: Pages) -> Response[str]:
+    look = manager.look(request)
+    return manager.office.page(
+        request, "store_payments.html", look=look, view=payments(look, manager.limits, manager.counted),
+        means_words={name: means.sentence for name, means in MEANS.items()}, tender_words=TENDER_WORDS,
+    )  # fmt: skip
+
+
 @get("/z", opt=LEADS, sync_to_thread=True)
 def z_reports(request: Asked, manager: Pages) -> Response[str]:
     look = manager.look(request)
@@ -280,6 +303,28 @@ def revoke(request: Asked, manager: Pages, data: Fields) -> Response[Any]:
     )
 
 
+@post("/payments/compare", opt=LEADS, sync_to_thread=True, status_code=303)
+def compare(request: Asked, manager: Pages, data: Fields) -> Response[Any]:
+    """What a terminal's own total says, held against ours and written down."""
+    form, session = Form(data), session_of(request)
+    till, path, theirs = form.some_text("till", 40), form.some_text("way", 40), form.ore("theirs")
+    look = manager.look(request)
+    found = [view for view in payments(look, manager.limits, {}).ways if (view.till, view.way.path) == (till, path)]
+    if not found:
+        raise NothingFoundError
+    ours = found[0].way.net_ore
+    manager.door.done(session, TERMINAL_TOTAL, f"{till}/{path}/{look.today}", theirs_ore=theirs, ours_ore=ours)
+    manager.counted[till, path, look.today] = Counted(theirs, session.who, utc_text(look.now))
+    if theirs == ours:
+        return manager.office.go(
+            request, "/payments", "done", N_("{path} at {till} agrees to the öre."), path=path, till=till
+        )
+    words = N_(
+        "{path} at {till} differs by {amount} kr. Look at what nobody knows yet, then at the list of head office."
+    )
+    return manager.office.go(request, "/payments", "refused", words, path=path, till=till, amount=kronor(theirs - ours))
+
+
 @post("/baskets/release", opt=only(MANAGER), sync_to_thread=True, status_code=303)
 def release(request: Asked, manager: Pages, data: Fields) -> Response[Any]:
     form, session = Form(data), session_of(request)
@@ -354,18 +399,31 @@ def _z_at(node: Backroom, history: History, seq: int) -> tuple[Entry, ReportMade
     raise NothingFoundError
 
 
+def _recalled(post: Post) -> dict[Place, Counted]:
+    """The totals that were typed in lately, from the node's own journal."""
+    found: dict[Place, Counted] = {}
+    journal = post.journal
+    for entry in journal.read(max(1, journal.head.seq - MOST_ACTS + 1)):
+        body = body_of(entry) if entry.kind == "act_done" else None
+        if isinstance(body, ActDone) and body.act == TERMINAL_TOTAL and body.about.count("/") == 2:
+            till, path, day = body.about.split("/")
+            facts = {fact.name: fact.value for fact in body.facts}
+            found[till, path, day] = Counted(int(facts.get("theirs_ore", "0")), body.who, entry.time)
+    return found
+
+
 def _whole(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else 0
 
 
 def create_app(
     node: Backroom, post: Post, staff: StaffList, hosts: Sequence[str] = ("127.0.0.1:8400", "localhost:8400"), *,
-    secure: bool = False,
+    secure: bool = False, limits: RiskLimits | None = None,
 ) -> Litestar:  # fmt: skip
     """The program to serve on the page port; `hosts` are the names and ports it answers to, `secure` says it is TLS."""
-    manager = Manager(node, post, staff, hosts, secure=secure)
+    manager = Manager(node, post, staff, hosts, limits or RiskLimits(), secure=secure)
     handlers = [
-        door, sign_in, sign_out, now, till, baskets, z_reports, z_report, alarms, new_till, invite, revoke, release,
+        door, sign_in, sign_out, now, till, baskets, payments_page, compare, z_reports, z_report, alarms, new_till, invite, revoke, release,
         gift_cards, issue_gift_card,
     ]  # fmt: skip
     return office_app(manager.office, handlers, {"manager": manager})

@@ -28,7 +28,7 @@ PIECE = 2_000
 PIECE_BYTES = 4 << 20
 MOST_A_LOOK = 40_000  # entries folded before a page is made: a second or two of work
 SAVE_AFTER = 5_000  # entries that a restart may have to fold again
-VIEW = "day-1"  # the number is raised when a fold means something else
+VIEW = "day-2"  # the number is raised when a fold means something else
 
 
 class History(msgspec.Struct, frozen=True):

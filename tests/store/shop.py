@@ -59,7 +59,15 @@ class StoreTill(World):
         assert self.journal is not None
         signer = Signer(self.secret)
         return Ports(
-            self.journal, signer, self.clock, self.units, self.paths, self.catalogue, "here", copies=self.keepers
+            self.journal,
+            signer,
+            self.clock,
+            self.units,
+            self.paths,
+            self.catalogue,
+            "here",
+            copies=self.keepers,
+            payments=self.payments,
         )
 
     def opening(self) -> EpochOpened:

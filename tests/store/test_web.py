@@ -39,7 +39,7 @@ from tests.store.shop import BO, a_store_till, sell
 from tests.sync.chain import OTHER, History
 
 ORIGIN = {"Origin": f"http://{HOST}"}
-PAGES = ("/", "/till/S01-K1", "/till/S01-K2", "/baskets", "/z", "/new", "/gift-cards", "/alarms")
+PAGES = ("/", "/till/S01-K1", "/till/S01-K2", "/baskets", "/payments", "/z", "/new", "/gift-cards", "/alarms")
 
 
 class Window:
