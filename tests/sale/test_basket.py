@@ -26,7 +26,9 @@ from oppet.journal.kinds import (
     SaleOpened,
     SaleParked,
     SaleResumed,
+    TenderHeard,
     TenderReversed,
+    TenderSent,
     TenderTaken,
 )
 from oppet.sale import basket as baskets
@@ -48,7 +50,7 @@ OPEN, PARKED, PAYING, REGISTERING, DONE, ABANDONED, MOVED, UNKNOWN = STATES
 KINDS = (
     LineAdded, LineChanged, LineVoided, DiscountGiven, DiscountWithdrawn, MemberShown, AgeChecked, SaleParked, SaleResumed,
     SaleAbandoned, SaleMoved, TenderTaken, TenderReversed, RegistrationSent, RegistrationRefused, RegistrationGivenUp, Receipt,
-    CodeUnknown,
+    CodeUnknown, TenderSent, TenderHeard,
 )  # fmt: skip
 # The whole table again, by hand: what leads from one state to another, and nothing else does.
 ALLOWED = {
@@ -59,10 +61,24 @@ ALLOWED = {
         SaleParked: PARKED,
         SaleAbandoned: ABANDONED,
         TenderTaken: PAYING,
+        TenderSent: PAYING,
     },
-    PARKED: {SaleResumed: OPEN, SaleAbandoned: ABANDONED, SaleMoved: MOVED},
-    PAYING: {TenderTaken: PAYING, TenderReversed: PAYING, SaleAbandoned: ABANDONED, RegistrationSent: REGISTERING},
+    PARKED: {
+        SaleResumed: OPEN,
+        SaleAbandoned: ABANDONED,
+        SaleMoved: MOVED,
+        **dict.fromkeys(
+            (TenderSent, TenderHeard, TenderTaken), PARKED
+        ),  # what is unknown is settled wherever its basket is
+    },
+    PAYING: {
+        **dict.fromkeys((TenderSent, TenderHeard, TenderTaken, TenderReversed), PAYING),
+        SaleParked: PARKED,  # while nobody knows what became of a tender
+        SaleAbandoned: ABANDONED,
+        RegistrationSent: REGISTERING,
+    },
     REGISTERING: {
+        **dict.fromkeys((TenderSent, TenderHeard), REGISTERING),
         RegistrationSent: REGISTERING,
         RegistrationRefused: REGISTERING,
         RegistrationGivenUp: PAYING,
@@ -97,7 +113,10 @@ def test_r07_nothing_ends_and_begins_again() -> None:
     assert not any(state in (DONE, ABANDONED, MOVED, UNKNOWN) for state, _ in NEXT)
     forward = {OPEN: 0, PARKED: 0, PAYING: 1, REGISTERING: 2, DONE: 3, ABANDONED: 3, MOVED: 3, UNKNOWN: 3}
     back = {(state, kind) for (state, kind), after in NEXT.items() if forward[after] < forward[state]}
-    assert back == {(REGISTERING, RegistrationGivenUp)}, "only an explicit no of every unit lets a basket be paid again"
+    waits = (PAYING, SaleParked)  # with its tenders: it is taken up where it was
+    assert back == {(REGISTERING, RegistrationGivenUp), waits}, (
+        "only an explicit no of every unit lets it be paid again"
+    )
 
 
 @given(st.lists(st.sampled_from(KINDS), max_size=30))
