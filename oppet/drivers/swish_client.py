@@ -205,12 +205,21 @@ class SwishClient:
             except SwishAwayError:
                 if method != "GET" or not line.stale:
                     raise  # a question goes out once more: the connection was closed just when it left
-        refused: SwishCertificateError | None = None
+        refused: SwishCertificateError | SwishAwayError | None = None
         for paper in self._fitting():
+            line = self._opened(way, paper, deadline)
             try:
-                return self._over(way, self._opened(way, paper, deadline), data, deadline)
+                reply = self._over(way, line, data, deadline)
             except SwishCertificateError as error:
                 refused = error
+            except SwishAwayError as error:
+                if method != "GET" or not line.stale:
+                    raise
+                refused = error  # shut without a word: that is how some servers refuse a certificate
+            else:
+                paper.refused = False
+                return reply
+            paper.refused = True
         assert refused is not None
         raise refused
 

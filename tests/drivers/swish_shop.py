@@ -15,7 +15,7 @@ import msgspec
 from oppet.drivers.swish_client import SwishClient, Way
 from oppet.drivers.swish_desk import SwishDesk, SwishSettings
 from oppet.drivers.swish_path import Pace, SwishPath
-from oppet.payments.board import Tempo
+from oppet.payments.board import PathHealth, Tempo
 from oppet.register.errors import NeighboursAwayError
 from oppet.register.till import Till
 from oppet.sync.lanes import AskSwish, Told
@@ -84,6 +84,13 @@ class SwishShop:
             if hasattr(self, "till"):
                 self.till.tenders.tick()
             time.sleep(0.004)
+
+    def well_again(self) -> None:
+        """Nothing that failed before is held against anybody."""
+        self.desk._rung.clear()
+        self.desk._health = PathHealth("swish S01-node", TEMPO)
+        self.until(lambda: self.desk.now().state == "working")
+        self.until(lambda: self.path.now().state == "working")
 
     def idle(self) -> bool:
         """Whether the driver has nothing under way and nothing to tell."""
