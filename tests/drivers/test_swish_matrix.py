@@ -62,7 +62,7 @@ CELLS = [
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwishShop]:
     process = SwishProcess(tmp_path_factory.mktemp("swish"))
-    pauses, board.PAUSE_MS = board.PAUSE_MS, (150,)
+    pauses, board.PAUSE_MS = board.PAUSE_MS, (150,) * 5
     process.reset()
     made = SwishShop(tmp_path_factory.mktemp("till"), process, timeout_s=0.5)
     made.till.checkout.pay("cash", 10_000)
