@@ -54,6 +54,11 @@ class Timekeeper:
         """A supervisor has confirmed this reading."""
         self._clock, self._counter, self.doubt = reading, counter, None
 
+    @property
+    def judged(self) -> bool:
+        """Whether any reading has been held against the bounds since the start."""
+        return self._counter is not None or self.doubt is not None
+
     def believed(self, counter: int) -> int:
         """The moment to take prices by: the clock's while it is believed, else the counter's since it was."""
         return self._clock if self._counter is None else self._clock + counter - self._counter

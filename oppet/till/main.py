@@ -335,7 +335,7 @@ def _linked(
     node = keepers.store_node()
     if node is None:
         return Links(keepers, None)
-    believed = BelievedClock(till, clock)
+    believed = LaneClock(till, clock)
     links = Links(
         keepers,
         lambda deadline_s: LaneNeighbours(
@@ -358,6 +358,13 @@ class BelievedClock:
 
     def counter(self) -> int:
         return self._clock.counter()
+
+
+class LaneClock(BelievedClock):
+    """The same for questions to the node, which paths of payment ask before the till has begun: until then the machine's clock."""
+
+    def now(self) -> int:
+        return super().now() if self._till.desk.time.judged else self._clock.now()
 
 
 def _check_papers(settings: Settings, place: EpochFiles, enrolled: Enrolled) -> None:

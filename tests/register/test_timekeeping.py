@@ -169,3 +169,11 @@ def test_r18_prices_begin_and_end_with_their_minute(tmp_path: Path) -> None:
         seen.append(till.selling.pick("1").unit_ore)
         world.clock.pass_ms(4 * 60_000)
     assert seen == [1_000, 1_000, 500, 1_000]
+
+
+@pytest.mark.parametrize("reading", [DAY_MS, 0])
+def test_r18_a_clock_is_judged_from_its_first_reading_on(reading: int) -> None:
+    keeper = Timekeeper(DAY_MS)
+    before = keeper.judged
+    keeper.judge(reading, 0)
+    assert (before, keeper.judged) == (False, True)
