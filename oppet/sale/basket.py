@@ -66,6 +66,7 @@ NEXT: dict[tuple[str, type[Body]], str] = {
     (OPEN, SaleAbandoned): ABANDONED,
     (OPEN, TenderTaken): PAYING,
     (OPEN, TenderSent): PAYING,
+    (OPEN, TenderHeard): OPEN,  # money that nobody counts is on its way back, and another tender was given back before
     (PARKED, SaleResumed): OPEN,  # or being paid, see `apply`
     (PARKED, TenderSent): PARKED,  # an unknown tender is asked about wherever its basket is
     (PARKED, TenderHeard): PARKED,

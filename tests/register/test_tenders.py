@@ -543,3 +543,24 @@ def test_pt1_nobody_is_asked_for_nothing(tmp_path: Path) -> None:
     with pytest.raises(NotPossibleNowError):
         till.tenders.ask("card-1", 0)
     assert len(world.bodies(TenderSent)) == 2
+
+
+def test_pt4_money_on_its_way_back_does_not_mind_that_the_basket_is_open_again(tmp_path: Path) -> None:
+    till, world, swish = shop(tmp_path, FakeService("swish", "swish", idempotent=True, exclusive=False))
+    swish.plan = ["silent_charged"]
+    first = till.tenders.ask("swish", PRICE)
+    till.tenders.tick()
+    till.tenders.ask("swish", PRICE - 500)
+    till.tenders.tick()
+    reverse, held = swish.reverse, []
+    swish.reverse = held.append  # type: ignore[method-assign]
+    later(till, world, times=3)  # the first was charged too, and there is no room for it: it goes back
+    till.tenders.give_back(first + 1)
+    unwanted, counted = held
+    reverse(counted)
+    till.tenders.tick()
+    assert till.desk.basket().state == "open"
+    reverse(unwanted)
+    till.tenders.tick()
+    assert (swish.net(), till.tenders.waiting()) == (0, [])
+    assert world.start().desk.state.baskets[1].state == "open"
