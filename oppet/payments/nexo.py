@@ -198,8 +198,7 @@ def reversal(ends: Ends, work: Work) -> bytes:
     assert original is not None, "the driver looks first"
     return _request(ends, "Reversal", work.request, {
         "OriginalPOITransaction": {"POITransactionID": {"TransactionID": original.reference, "TimeStamp": original.time}},
-        "ReversalReason": "MerchantCancel" if work.counted else "Malfunction",
-        "ReversedAmount": _kronor(work.amount_ore),
+        "ReversalReason": "MerchantCancel" if work.counted else "Malfunction",  # and no amount: all of it
         "SaleData": {"SaleTransactionID": _sale_transaction(ends, work.request, work.asked)},
     })  # fmt: skip
 
@@ -398,6 +397,8 @@ def _remembered_reversal(inner: dict[str, Any], work: Work, *, host_up: bool) ->
     reading = _reversal(inner, work)
     if reading.outcome == NOT_NOW:
         return Reading(NOT_FOUND, why=reading.why)  # refused unprocessed: it may be asked for again
+    if reading.outcome == SILENT and reading.why == "amount":
+        return Reading(DECLINED, why="amount")  # it gave back something else, and says so twice: a person must look
     if reading.outcome == SILENT and reading.why in _LINE_AWAY:
         return Reading(NOT_FOUND if host_up else IN_PROGRESS, why=reading.why)
     return reading
