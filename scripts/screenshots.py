@@ -12,13 +12,16 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from oppet.journal.kinds import Evidence
 from tests.browser.cashier import Cashier
 from tests.browser.conftest import FLAGS
 from tests.browser.serving import ServedTill, served
 from tests.conftest import ROOT, find_chromium
+from tests.register.services import FakeService
 
 SIZES = {"till": (1280, 800), "phone": (390, 844), "desktop": (1440, 900)}
 FOLDER = ROOT / "docs" / "screenshots"
@@ -171,6 +174,126 @@ def outage(cashier: Cashier, shop: ServedTill) -> None:
     do(cashier.page, "devices")
 
 
+# --- payments that somebody outside decides
+
+
+def services(name: str) -> list[FakeService]:
+    """What the till of a scene asks; none for those that confirm by hand."""
+    if name.removeprefix("display-") not in TENDERS:
+        return []
+    card = FakeService(hold=True, stage="present_card")
+    swish = FakeService(
+        "swish", "swish", exclusive=False, hold=True, stage="scan_qr", qr="D7c8f0e1b2a3948d6b5c4a3f2e1d0c9b8"
+    )
+    code = "C1231181189;114,20;K3-1-1;0"
+    alone = FakeService("swish-alone", "swish", exclusive=False, by_hand=True, hold=True, stage="scan_qr", qr=code)
+    return [card, FakeService("card-2", hold=True, stage="present_card"), swish, alone]
+
+
+def some(cashier: Cashier) -> None:
+    for code in GOODS[:3]:
+        cashier.scan(code)
+
+
+def service(shop: ServedTill, name: str) -> FakeService:
+    found = next(path for path in shop.world.payments if path.name == name)
+    assert isinstance(found, FakeService)
+    return found
+
+
+def settle(cashier: Cashier, shop: ServedTill, name: str, word: str = "approve") -> None:
+    before = cashier.seen()
+    with shop.quiet():
+        asked = service(shop, name)
+        asked.book.clear()
+        asked.settle_held(asked.works[0], word)
+    cashier.answered(before)
+
+
+def ways(cashier: Cashier, _: ServedTill) -> None:
+    some(cashier)
+    cashier.key("F9")
+
+
+def card(cashier: Cashier, _: ServedTill) -> None:
+    some(cashier)
+    cashier.key("F7")
+
+
+def declined(cashier: Cashier, shop: ServedTill) -> None:
+    card(cashier, shop)
+    settle(cashier, shop, "card-1", "decline")
+
+
+def partial(cashier: Cashier, shop: ServedTill) -> None:
+    card(cashier, shop)
+    settle(cashier, shop, "card-1", "partial")
+
+
+def stopping(cashier: Cashier, shop: ServedTill) -> None:
+    card(cashier, shop)
+    cashier.key("Escape")
+
+
+def stopped_late(cashier: Cashier, shop: ServedTill) -> None:
+    stopping(cashier, shop)
+    settle(cashier, shop, "card-1")
+
+
+def card_unknown(cashier: Cashier, shop: ServedTill) -> None:
+    card(cashier, shop)
+    before = cashier.seen()
+    with shop.quiet():
+        terminal = service(shop, "card-1")
+        terminal.hold, terminal.away = False, True
+        terminal.say(terminal.works[0], "silent")
+    cashier.answered(before)
+
+
+def unclear(cashier: Cashier, shop: ServedTill) -> None:
+    card_unknown(cashier, shop)
+    cashier.key("F6")
+    cashier.enter("200")
+    cashier.page.locator("#actions form:has(input[value=tenders]) button").click()
+    cashier.page.wait_for_timeout(300)
+
+
+def swish(cashier: Cashier, _: ServedTill) -> None:
+    some(cashier)
+    cashier.key("F8")
+
+
+def swish_alone(cashier: Cashier, shop: ServedTill) -> None:
+    with shop.quiet():
+        service(shop, "swish").away = True
+    swish(cashier, shop)
+
+
+def offline_card(cashier: Cashier, shop: ServedTill) -> None:
+    with shop.quiet():
+        for name in ("card-1", "card-2"):
+            terminal = service(shop, name)
+            terminal.away = terminal.alone = True
+    card(cashier, shop)
+
+
+def paid_card(cashier: Cashier, shop: ServedTill) -> None:
+    card(cashier, shop)
+    with shop.quiet():
+        terminal = service(shop, "card-1")
+        terminal.settle_held(terminal.works[0])
+        said = Evidence("BV0q001643904", "2026-11-22T10:00:00Z", "123456", "", "Visa", "0010", "chip_pin")
+        terminal.answers[-1] = msgspec.structs.replace(terminal.answers[-1], evidence=said)
+    cashier.page.wait_for_selector(".finished")
+
+
+TENDERS: dict[str, Scene] = {
+    "ways": ways, "card": card, "card-declined": declined, "card-partial": partial, "card-stopping": stopping,
+    "card-stopped-late": stopped_late, "card-unknown": card_unknown, "card-offline": offline_card, "card-paid": paid_card,
+    "swish": swish, "swish-alone": swish_alone, "unclear": unclear,
+}  # fmt: skip
+
+
 def empty(_: Cashier, __: ServedTill) -> None:
     """Signed in, the float registered, nothing scanned."""
 
@@ -179,8 +302,21 @@ SCENES: dict[str, Scene] = {
     "empty": empty, "basket": basket, "search": search, "weight": weight, "refused": refused, "line": line, "approval": approval,
     "cash": cash, "split": split, "age": age, "done": done, "return": returned, "parked": parked, "day": day, "count": count,
     "counted": counted, "x": x_report, "training": training, "outage": outage, "unknown": unknown,
-}  # fmt: skip
-SMALLER = ("empty", "basket", "cash", "done", "weight", "day")  # on phone and desktop, Swedish
+} | TENDERS  # fmt: skip
+SMALLER = (
+    "empty",
+    "basket",
+    "cash",
+    "done",
+    "weight",
+    "day",
+    "ways",
+    "card",
+    "card-unknown",
+    "swish",
+    "swish-alone",
+)  # on phone and desktop, Swedish
+DISPLAYS = ("display", "display-done", "display-card", "display-swish", "display-swish-alone", "display-card-unknown")
 
 
 def keep(page: Page, name: str) -> None:
@@ -194,7 +330,7 @@ def keep(page: Page, name: str) -> None:
 
 def scene(browser: Browser, name: str, size: str, language: str) -> None:
     width, height = SIZES[size]
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as shop:
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder), payments=services(name)) as shop:
         context = browser.new_context(viewport={"width": width, "height": height}, has_touch=size == "phone")
         context.add_cookies([{"name": "language", "value": language, "url": shop.url}])
         page = context.new_page()
@@ -220,7 +356,8 @@ def inside(page: Page, shop: ServedTill, name: str, size: str, language: str) ->
     page.click("#pane .main")
     cashier.answered(before)
     if name.startswith("display"):
-        (done if name.endswith("done") else basket)(cashier, shop)
+        seen = name.removeprefix("display").removeprefix("-")
+        (done if seen == "done" else TENDERS.get(seen, basket))(cashier, shop)
         page.goto(shop.url + "display")
         page.wait_for_timeout(300)
     else:
@@ -232,7 +369,7 @@ def wanted() -> list[tuple[str, str, str]]:
     names = ("door", "float", *SCENES)
     found = [(name, "till", language) for language in ("sv", "en") for name in names]
     found += [(name, size, "sv") for size in ("phone", "desktop") for name in ("door", *SMALLER)]
-    found += [("display", "till", "sv"), ("display-done", "till", "sv")]
+    found += [(name, "till", "sv") for name in DISPLAYS]
     words = sys.argv[1:]
     return [each for each in found if not words or any(word in f"{each[1]}-{each[2]}-{each[0]}" for word in words)]
 

@@ -16,7 +16,7 @@ from oppet.base.money import kronor
 from oppet.base.words import N_
 from oppet.drivers.words import explain, sayer
 from oppet.payments import board
-from oppet.payments.means import MEANS, means
+from oppet.payments.means import CASH, MEANS, means
 from oppet.payments.paths import DOWN, Rings
 from oppet.payments.tender import APPROVED, AT_RISK, DECLINED, PARTIAL, REVERSAL_FAILED, REVERSED, Attempt
 from oppet.register.checkout import Outcome
@@ -66,7 +66,7 @@ def charge(counter: Counter, form: Form, _: Staff | None) -> None:
         return
     except OppetError:
         if counter.basket() is not None and not till.desk.state.outage:
-            desktop.pane = "pay"
+            _to_pay(counter)
         raise
     desktop.pane = "tender"
     look(counter)
@@ -207,7 +207,12 @@ def _moved(counter: Counter, attempt: Attempt) -> None:
     elif text and (attempt.state not in PAID or attempt.taken):
         desktop.message = Message(kind, counter.say(text, **facts))
     if desktop.pane == "tender" and views_tenders.open_attempt(counter.till, counter.basket()) is None:
-        desktop.pane = "pay"  # a cashier who has turned to something else stays there
+        _to_pay(counter)  # a cashier who has turned to something else stays there
+
+
+def _to_pay(counter: Counter) -> None:
+    """Choose again, with cash in front: no key that is pressed once more confirms by hand what was not paid."""
+    counter.desktop.pane, counter.desktop.means = "pay", CASH
 
 
 PAID = (APPROVED, AT_RISK, PARTIAL)
