@@ -99,11 +99,11 @@ class SwishPath:
         self._clock = clock if clock is not None else SystemClock()
         self._pace = pace or Pace()
         self._ticks = SystemClock()  # waiting is in real time, whatever the till's clock is told
-        self._started = self._clock.now()
+        self._began: int | None = None  # when the first exchange of this run came
         self._health = PathHealth(f"{place}/{name}")  # of the way to the node; the node keeps Swish's own
         self._board = PathNow(UNSEEN)  # how Swish stands, as the node last said
         self._looked = -(10**9)
-        self._call = self._clock.now()  # calls of another run had other numbers
+        self._call = self._ticks.now()  # calls of another run had other numbers
         self._changed = threading.Condition()
         self._new: deque[Work] = deque()
         self._answers: deque[Answer] = deque()
@@ -138,6 +138,8 @@ class SwishPath:
                 self._answers.append(_said(work, NOT_NOW if work.what != STATUS else SILENT, "busy"))
                 return
             self._count += 1
+            if self._began is None:
+                self._began = self._clock.now()
             if work.what == ABORT:
                 _note(self._stop, work.about, True)
             self._new.append(work)
@@ -334,7 +336,7 @@ class SwishPath:
         if work.reverses:
             return False
         with self._changed:
-            sent = max(work.asked, self._put.get(work.about, self._started)) if work.back else work.asked
+            sent = max(work.asked, self._put.get(work.about, self._began or asked)) if work.back else work.asked
         if asked - sent < swish.NOT_FOUND_MS:
             return False
         witness = self._witness or work.witness
