@@ -55,6 +55,7 @@ KINDS = (
 # The whole table again, by hand: what leads from one state to another, and nothing else does.
 ALLOWED = {
     OPEN: {
+        TenderHeard: OPEN,  # of money on its way back
         **dict.fromkeys(
             (LineAdded, LineChanged, LineVoided, DiscountGiven, DiscountWithdrawn, MemberShown, AgeChecked), OPEN
         ),
