@@ -212,8 +212,7 @@ class Chain:
         """A terminal of its own, Swish by way of the node, and the code for the customer's phone when that is away."""
         if self.beyond is None:
             return ()
-        _, pin, _ = make_certificates(self.folder / "terminals", f"{self.poi(plan)}.test.terminal.adyen.com")
-        phrase = self._terminals_phrase()
+        pin, phrase = self._pin(plan), self._terminals_phrase()
         card = NexoSettings(
             name="card-1", host="127.0.0.1", port=self.beyond.terminals[plan.name][0], poi=self.poi(plan), key_id=KEY_ID,
             key_version=1, passphrase_file=str(phrase.resolve()), tls_pin=pin,
@@ -302,6 +301,11 @@ class Chain:
         """A terminal's name: its model and its serial number."""
         return f"P400Plus-{plan.store}{plan.register}".replace("Plus-", "Plus-0000")
 
+    def _pin(self, plan: TillPlan) -> str:
+        """The digest of the certificate that a terminal shows; made here when missing."""
+        _, pin, _ = make_certificates(self.folder / "terminals", f"{self.poi(plan)}.test.terminal.adyen.com")
+        return pin
+
     def _terminals_phrase(self) -> Path:
         """The file with what tills and terminals share; a till refuses one that others may read."""
         path = self.folder / "terminals.passphrase"
@@ -314,30 +318,31 @@ class Chain:
         assert self.beyond is not None
         words = ["--state", str(self.folder / "acquirer.book"), "--settlements", str(self.folder / SETTLEMENTS)]
         words += ["--port", str(self.beyond.acquirer), *options]
-        return lambda: Helper("oppet.simulators.acquirer", words, wait_s=START_S)
+        return lambda: Helper("oppet.simulators.acquirer", words, wait_s=START_S, later=True)
 
     def swish(self, *options: str) -> Callable[[], Helper]:
         assert self.beyond is not None
         words = ["--folder", str(self.folder / "swish"), "--reports", str(self.folder / SETTLEMENTS)]
         words += ["--port", str(self.beyond.swish), "--control-port", str(self.beyond.swish_page), *options]
-        return lambda: Helper("oppet.simulators.swish", words, wait_s=START_S)
+        return lambda: Helper("oppet.simulators.swish", words, wait_s=START_S, later=True)
 
     def terminal(self, plan: TillPlan, *options: str) -> Callable[[], Helper]:
         assert self.beyond is not None
         port, page = self.beyond.terminals[plan.name]
+        self._pin(plan)  # before the terminal and its till both look for it
         words = ["--state", str(self.folder / plan.store / f"{plan.register}-terminal.log"), "--poi", self.poi(plan)]
         words += ["--certificates", str(self.folder / "terminals"), "--key-id", KEY_ID]
         words += ["--passphrase-file", str(self._terminals_phrase())]
         words += ["--acquirer", f"http://{OUTSIDE}:{self.beyond.acquirer}"]
         words += ["--port", str(port), "--control-port", str(page), *(options or ("--auto-ms", "700"))]
-        return lambda: Helper("oppet.simulators.terminal", words, wait_s=START_S)
+        return lambda: Helper("oppet.simulators.terminal", words, wait_s=START_S, later=True)
 
     def line(self, hq: int) -> Callable[[], Helper]:
         """The line out of the stores, to head office's keeper, the acquirer and Swish."""
         assert self.beyond is not None
         words = [str(hq), str(self.beyond.acquirer), str(self.beyond.swish), "--page", str(self.beyond.page)]
         words += ["--links", str(self.folder / "links.json")]
-        return lambda: Helper("oppet.demo.wan", words, wait_s=START_S)
+        return lambda: Helper("oppet.demo.wan", words, wait_s=START_S, later=True)
 
     def write_links(self, page_port: int) -> None:
         """What the switch's page points at."""

@@ -43,6 +43,8 @@ def begin(chain: Chain, ports: tuple[int, int], stack: ExitStack) -> list[Watche
     add("head office", Watched("head office", chain.hq()))
     if not any(map(chain.is_enrolled, chain.stores)):
         chain.let_in()
+    for process in running:  # a store comes to head office over the line, and its node reads Swish's papers
+        assert process.helper.said["ready"]
     for store in chain.stores:
         _open_store(chain, store, f"https://{OUTSIDE if chain.beyond else '127.0.0.1'}:{ports[0]}", add)
     return running

@@ -32,7 +32,8 @@ def _die_with_parent() -> None:
 class Helper:
     """A Python module run as a process of its own; ended when the `with` block ends, or when we die."""
 
-    def __init__(self, module: str, options: Sequence[str], wait_s: float = 10.0) -> None:
+    def __init__(self, module: str, options: Sequence[str], wait_s: float = 10.0, *, later: bool = False) -> None:
+        """`later`: go on at once; whoever first asks what it said waits for it. Raises HelperDeadError, then or now."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *options],
             stdin=subprocess.DEVNULL,
@@ -41,7 +42,17 @@ class Helper:
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - before any thread of ours
         )
         self.pid = self._process.pid
-        self.said: dict[str, Any] = self._first_line(module, wait_s)
+        self._module, self._wait_s = module, wait_s
+        self._said: dict[str, Any] | None = None
+        if not later:
+            self._said = self._first_line(module, wait_s)
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """Its first line. Raises HelperDeadError."""
+        if self._said is None:
+            self._said = self._first_line(self._module, self._wait_s)
+        return self._said
 
     def _first_line(self, module: str, wait_s: float) -> dict[str, Any]:
         stdout = self._process.stdout

@@ -184,7 +184,7 @@ def make_certificates(folder: Path, name: str) -> tuple[Path, str, str]:
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        half = chain.with_suffix(".half")
+        half = chain.with_suffix(f".{os.getpid()}")  # several terminals may share the folder
         half.touch(mode=0o600)
         half.write_bytes(private + leaf + root)
         half.rename(chain)

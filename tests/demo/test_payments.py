@@ -56,6 +56,8 @@ class Shop:
         self.swish = begin(chain.swish("--paid-ms", "200"))
         chain.write_hq(keeper, self.page)
         begin(chain.hq())
+        for first in (self.line, self.swish):  # stores come over the one, and their nodes read the other's papers
+            assert first.said["ready"]
         chain.write_store(self.store)
         chain.enrol_store(self.store, f"https://127.0.0.2:{keeper}")
         begin(chain.unit_of_store(self.store))
