@@ -461,6 +461,7 @@ class TenderTaken(Body, frozen=True):
     evidence: Evidence | None = None  # of a tender that somebody outside decided
     at_risk: bool = False  # on nobody's word but the terminal's or the customer's telephone's
     approved_by: int = 0  # who answers for an invoice above the customer's limit
+    lone: bool = False  # a pant voucher taken while nobody could say whether another till had paid it
 
 
 class TenderReversed(Body, frozen=True):

@@ -35,7 +35,6 @@ from oppet.journal.kinds import (
     Body,
     CodeUnknown,
     CopyMade,
-    Evidence,
     OutageBegan,
     OutageEnded,
     Receipt,
@@ -144,11 +143,11 @@ class Checkout:
         *,
         electronic: bool = False,
         approval: Staff | None = None,
-        evidence: Evidence | None = None,
+        lone: bool = False,
     ) -> Outcome:
         """Take a tender; the one that pays what is left also registers the sale and gives the receipt.
 
-        `approval`: of an invoice above the customer's limit; `evidence`: what is known of a slip that was read.
+        `approval`: of an invoice above the customer's limit; `lone`: a slip that no store node was asked about.
         Raises leaves of sale, payments and printing with nothing taken, and NoControlUnitError before any tender is
         asked.
         """
@@ -169,7 +168,7 @@ class Checkout:
         settled(basket)
         decided = decide_tender(basket, priced, name, given_ore, reference, self._coin_ore)
         by = self._invoice(basket, given_ore, reference, approval) if name == "invoice" else 0
-        decided = Decided(msgspec.structs.replace(decided.tender, evidence=evidence, approved_by=by), decided.complete)
+        decided = Decided(msgspec.structs.replace(decided.tender, approved_by=by, lone=lone), decided.complete)
         units, probes = self._probe()
         if not decided.complete:
             desk.write(*probes, decided.tender)

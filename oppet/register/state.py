@@ -225,7 +225,7 @@ class State(msgspec.Struct):
             self.vouchers[body.reference] = body.sale
             while len(self.vouchers) > MOST_VOUCHERS:
                 self.vouchers.pop(next(iter(self.vouchers)))
-            if body.evidence is not None and body.evidence.offline:
+            if body.lone:
                 self.lone_vouchers = self.lone_vouchers.add(local_day(parse_utc(time)), body.amount_ore)
 
     def _came_back(self, basket: Basket) -> None:

@@ -17,8 +17,10 @@ from oppet.base.errors import UnavailableError
 from oppet.base.money import kronor
 from oppet.base.words import N_
 from oppet.journal.kinds import (
+    AlarmRaised,
     Body,
     Evidence,
+    Fact,
     PathSeen,
     ReceiptTender,
     ReversalFailed,
@@ -30,7 +32,7 @@ from oppet.journal.kinds import (
 from oppet.payments import risk, steps
 from oppet.payments.board import choose
 from oppet.payments.giftcard import NotAGiftCardError, card_token
-from oppet.payments.paths import Answer, PathNow, PayPath, Progress, Work
+from oppet.payments.paths import Answer, PathNow, PayPath, Progress, Warns, Work
 from oppet.payments.tender import (
     ABORT,
     APPROVED,
@@ -169,10 +171,7 @@ class Tenders:
         except UnavailableError:
             allow_alone(rules, found, desk.today(), desk.state.lone_vouchers)
             lone = True
-        evidence = Evidence(found.reference, how="code", offline=lone)
-        return self._checkout.pay(
-            "pant_voucher", found.amount_ore, found.reference, electronic=electronic, evidence=evidence
-        )
+        return self._checkout.pay("pant_voucher", found.amount_ore, found.reference, electronic=electronic, lone=lone)
 
     def abort(self, tender: int) -> None:
         """Ask the outside to stop. What it answers to this proves nothing: the payment's own answer does."""
@@ -244,6 +243,8 @@ class Tenders:
         for path in self._paths.values():
             for answer in path.heard():
                 self._take(answer)
+            if isinstance(path, Warns):
+                self._warn(path)
         self._overdue()
         for attempt in desk.state.attempts():
             self._due(attempt)
@@ -495,6 +496,12 @@ class Tenders:
             if desk.ports.journal.broken:
                 raise
             self.outcome = Outcome("refused", why=error)
+
+    def _warn(self, path: Warns) -> None:
+        """What a bad cable does not explain is written down, and goes up with everything else (PT7)."""
+        for warning in path.warnings():
+            facts = (Fact("path", warning.path), Fact("why", warning.why[:80]))
+            self._desk.write(AlarmRaised(warning.about, facts), sign=False)
 
     def _board(self) -> None:
         """Journal how a path works where that has changed: what every board is a fold of."""
