@@ -49,6 +49,13 @@ STAGES = {
     "asking": N_("Asking what became of it"),
     "reversing": N_("Giving the money back"),
 }
+FOR_CUSTOMERS = {
+    "present_card": STAGES["present_card"],
+    "pin": N_("Type your PIN on the terminal"),
+    "online": STAGES["online"],
+    "reversing": N_("Your money is being given back"),
+}  # what the customer's window says; else one moment
+MOMENT = N_("One moment, please")
 STATES = {WORKING: N_("works"), SLOW: N_("slow"), DOWN: N_("does not answer"), UNSEEN: N_("not known yet")}
 SIGNS = {WORKING: "ok", SLOW: "warn", DOWN: "off", UNSEEN: "hand"}
 REASONS: Mapping[str, str] = {
@@ -158,14 +165,14 @@ def _path_view(till: Till, path: PayPath, now: PathNow, say: Say, *, first: bool
         label = f"{label} {path.name}"
     word, sign = say(STATES[now.state]), SIGNS[now.state]
     alone = now.state == DOWN and now.offline and not path.by_hand
-    room = amount(room_ore(till, path.means)) if alone or path.by_hand else ""
+    room = str(room_ore(till, path.means) // 100) if alone or path.by_hand else ""
     if path.by_hand:
         word, sign = say(N_("up to {room} kr")).format(room=room), "hand"
     elif alone:
-        word, sign = say(N_("no line; alone up to {room} kr")).format(room=room), "warn"
+        word, sign = say(N_("offline, up to {room} kr")).format(room=room), "warn"
     holder = busy(till, path)
     if holder is not None:
-        text = N_("busy") if holder.state in UNDER_WAY else N_("closed: a payment is unclear")
+        text = N_("busy") if holder.state in UNDER_WAY else N_("unclear payment")
         word, sign = say(text), "warn"
     return PathView(path.name, path.means, label, word, sign, path.by_hand, holder is not None, first, alone, room)
 
@@ -187,8 +194,12 @@ def path_lights(till: Till, say: Say) -> Iterator[Light]:
         yield Light(say(N_("Card, Swish")), say(N_("by hand")), "hand")
         return
     yield Light(say(MEANS["cash"].sentence), say(STATES[WORKING]), "ok")
-    for path in till.desk.ports.payments:
-        view = _path_view(till, path, path.now(), say)
+    paths = [(path, path.now()) for path in till.desk.ports.payments]
+    asked = {path.means for path, now in paths if not path.by_hand and now.state in (WORKING, SLOW)}
+    for path, now in paths:
+        if path.by_hand and path.means in asked:
+            continue  # nobody needs it now
+        view = _path_view(till, path, now, say)
         yield Light(view.label, view.word, view.sign)
     loose = sum(1 for one in till.desk.state.attempts() if one.sale != till.desk.state.current)
     if loose:
@@ -208,6 +219,7 @@ class OpenTender:
     amount: str
     kind: str  # under_way | stopping | unknown | giving_back | vouch | decide
     stage: str
+    customer: str  # the stage in words to the customer
     since: int  # ms UTC
     back: bool
     by_hand: bool
@@ -236,14 +248,15 @@ def open_tender(till: Till, basket: Basket | None, say: Say) -> OpenTender | Non
     path = next((one for one in till.desk.ports.payments if one.name == attempt.path), None)
     by_hand = path is not None and path.by_hand
     progress = path.progress(attempt.live or attempt.request) if path is not None else None
-    stage = STAGES.get(progress.stage, STAGES["waiting"]) if progress is not None else STAGES["sending"]
+    name = progress.stage if progress is not None else "sending"
     return OpenTender(
         tender=attempt.tender,
         label=say(MEANS[attempt.means].sentence),
         path=attempt.path,
         amount=amount(attempt.approved_ore or attempt.amount_ore),
         kind=_kind(attempt, by_hand=by_hand),
-        stage=say(stage),
+        stage=say(STAGES.get(name, STAGES["waiting"])),
+        customer=say(FOR_CUSTOMERS.get(name, MOMENT)),
         since=parse_utc(attempt.time),
         back=attempt.back,
         by_hand=by_hand,
