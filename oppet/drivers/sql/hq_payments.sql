@@ -20,7 +20,8 @@ ORDER BY t.asked LIMIT %(most)s
 
 -- name: where_left
 -- Of some days, those that are not plainly one payment of ours and one of theirs over the same öre.
-WHERE t.day BETWEEN %(first)s AND %(last)s AND (t.state <> 'declined' OR t.reference <> '') AND NOT (
+-- A gift card is the store's own book: no service sends a list of it.
+WHERE t.day BETWEEN %(first)s AND %(last)s AND t.means <> 'gift_card' AND (t.state <> 'declined' OR t.reference <> '') AND NOT (
     t.state IN ('approved', 'partial') AND NOT t.back AND t.reference IN (SELECT reference FROM plain))
 ORDER BY t.asked LIMIT %(most)s
 
@@ -51,7 +52,8 @@ SELECT to_char(t.day, 'YYYY-MM-DD'), t.means, count(*)::bigint,
        count(*) FILTER (WHERE t.reference IN (SELECT reference FROM plain))::bigint,
        coalesce(sum(t.approved_ore) FILTER (WHERE t.reference IN (SELECT reference FROM plain)), 0)::bigint
 FROM asked_tender t
-WHERE t.day BETWEEN %(first)s AND %(last)s AND t.state IN ('approved', 'partial', 'accepted_at_risk', 'reversal_failed')
+WHERE t.day BETWEEN %(first)s AND %(last)s AND t.means <> 'gift_card'
+  AND t.state IN ('approved', 'partial', 'accepted_at_risk', 'reversal_failed')
 GROUP BY 1, 2
 
 -- name: their_sums
