@@ -21,15 +21,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import msgspec
-
 from oppet.base.errors import UntrustedError
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.terminal_line import NoAnswerError, NotSentError, Pin, TerminalLine
 from oppet.payments import board, nexo
 from oppet.payments.nexo import Ends, NotOurAnswerError, Opened, Reading, Slip, Standing
 from oppet.payments.nexo_crypto import NONCE_BYTES, NexoKey, decrypt, encrypt, is_secured
-from oppet.payments.paths import Answer, PathNow, Progress, Work
+from oppet.payments.paths import Answer, PathNow, PathWarning, Progress, Work
 from oppet.payments.steps import MEMORY_MS
 from oppet.payments.tender import (
     ABORT,
@@ -45,7 +43,7 @@ from oppet.payments.tender import (
     STATUS,
 )
 
-__all__ = ["Alarm", "NexoTerminal"]
+__all__ = ["NexoTerminal"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -62,14 +60,6 @@ class Clock(Protocol):
     def now(self) -> int: ...
 
     def counter(self) -> int: ...
-
-
-class Alarm(msgspec.Struct, frozen=True):
-    """What a bad cable does not explain; the till journals it as AlarmRaised."""
-
-    about: str  # terminal_card_data | terminal_forged | terminal_certificate
-    path: str
-    why: str
 
 
 class _Silence(Exception):  # noqa: N818 - a way out of an exchange, not a fault
@@ -132,7 +122,7 @@ class NexoTerminal:
         self._health = board.PathHealth(f"{name}/{till}/{poi}", tempo)
         self._shown = PathNow("unknown")
         self._answers: deque[Answer] = deque()
-        self._alarms: deque[Alarm] = deque(maxlen=MOST_REMEMBERED)
+        self._alarms: deque[PathWarning] = deque(maxlen=MOST_REMEMBERED)
         self._rung: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._slips: OrderedDict[str, tuple[Slip, ...]] = OrderedDict()
         self._progress: OrderedDict[str, Progress] = OrderedDict()
@@ -192,7 +182,7 @@ class NexoTerminal:
 
     # --- more than the port asks
 
-    def alarms(self) -> Sequence[Alarm]:
+    def warnings(self) -> Sequence[PathWarning]:
         """What a bad cable does not explain, since last asked."""
         with self._lock:
             found = list(self._alarms)
@@ -445,7 +435,7 @@ class NexoTerminal:
             last = self._rung.get((about, why))
             if last is None or at - last >= ALARM_MS:
                 _keep(self._rung, (about, why), at)
-                self._alarms.append(Alarm(about, self.name, why))
+                self._alarms.append(PathWarning(about, self.name, why))
 
     def _own_service(self) -> str:
         with self._lock:

@@ -43,6 +43,9 @@ ALARM_WORDS = {
     "passkey_cloned": N_("A passkey that was copied"),
     "audit_journal_lost": N_("A process lost its audit journal and began a new one"),
     "settlement_refused": N_("A settlement file that could not be taken in"),
+    "terminal_card_data": N_("A card terminal sent a whole card number; it was not kept"),
+    "terminal_forged": N_("An answer in a card terminal’s name that it did not give"),
+    "terminal_certificate": N_("Another certificate where a card terminal should be"),
     "lost": N_("A keeper lost entries it had kept"),
     "forged": N_("A forged acknowledgement or batch"),
 }

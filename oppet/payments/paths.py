@@ -14,7 +14,20 @@ import msgspec
 
 from oppet.journal.kinds import Evidence
 
-__all__ = ["DOWN", "SLOW", "UNSEEN", "WORKING", "Answer", "PathNow", "PayPath", "Progress", "Rings", "Work"]
+__all__ = [
+    "DOWN",
+    "SLOW",
+    "UNSEEN",
+    "WORKING",
+    "Answer",
+    "PathNow",
+    "PathWarning",
+    "PayPath",
+    "Progress",
+    "Rings",
+    "Warns",
+    "Work",
+]
 
 WORKING, SLOW, DOWN, UNSEEN = "working", "slow", "down", "unknown"
 
@@ -75,6 +88,23 @@ class Rings(Protocol):
     """A path that says when there is something to hear: whoever ticks sets `bell`, and waits no longer than it must."""
 
     bell: Callable[[], None]
+
+
+class PathWarning(msgspec.Struct, frozen=True):
+    """Something that a bad cable does not explain: journalled as AlarmRaised."""
+
+    about: str  # terminal_card_data | terminal_forged | terminal_certificate
+    path: str
+    why: str
+
+
+@runtime_checkable
+class Warns(Protocol):
+    """A path that may have seen what a person must know of. Bounded, and the same thing once an hour."""
+
+    def warnings(self) -> Sequence[PathWarning]:
+        """What was seen since last asked."""
+        ...
 
 
 class PayPath(Protocol):

@@ -220,7 +220,7 @@ def test_pt5_an_approval_that_is_not_proved_is_silence_and_the_query_finds_it(
     assert (answer.outcome, answer.evidence, answer.amount_ore) == ("silent", None, 0)
     assert had(path, about(work, "status")).outcome == "approved"
     alarmed = {"wrong_mac", "wrong_key", "wrong_header", "wrong_reference", "wrong_sale", "wrong_terminal"}
-    assert [one.about for one in path.alarms()] == ["terminal_forged"] * (fault in alarmed)
+    assert [one.about for one in path.warnings()] == ["terminal_forged"] * (fault in alarmed)
 
 
 def test_pt5_another_terminals_certificate_gets_not_one_byte(stand: Stand, path: NexoTerminal) -> None:
@@ -228,10 +228,10 @@ def test_pt5_another_terminals_certificate_gets_not_one_byte(stand: Stand, path:
     stand.terminal.tell(certificate="other")
     answer = had(path, pay())
     assert (answer.outcome, answer.why) == ("not_now", "certificate")
-    assert [one.about for one in path.alarms()] == ["terminal_certificate"]
+    assert [one.about for one in path.warnings()] == ["terminal_certificate"]
     assert stand.terminal.state()["counts"] == before
     had(path, pay())
-    assert path.alarms() == [], "once an hour is enough"
+    assert path.warnings() == [], "once an hour is enough"
 
 
 def test_pt5_a_root_a_name_and_an_environment_may_be_pinned_instead(stand: Stand) -> None:
@@ -283,7 +283,7 @@ def test_pt7_a_card_number_in_an_answer_is_nowhere_the_outcome_is_kept_and_the_a
     work = pay()
     answer = had(path, work)
     assert answer.outcome == "approved"
-    alarms = path.alarms()
+    alarms = path.warnings()
     assert {one.about for one in alarms} == {"terminal_card_data"}
     kept = repr((answer, alarms, path.slips(work.request), path.progress(work.request)))
     assert list(card_numbers(kept)) == []
