@@ -21,11 +21,13 @@ from playwright.sync_api import sync_playwright
 
 from oppet.drivers.hq_schema import migrate
 from oppet.drivers.serving import listen
-from oppet.hq import web_fleet, web_people, web_sales
+from oppet.hq import web_fleet, web_payments, web_people, web_sales
 from oppet.hq.web import program
+from oppet.hq.web_payments import payments_of
 from tests.browser.conftest import FLAGS
 from tests.conftest import ROOT, find_chromium
 from tests.hq.conftest import a_database
+from tests.hq.demo_payments import pay
 from tests.hq.demo_sales import SELLER, DemoChain, Place, a_place, make_chain
 
 with warnings.catch_warnings():
@@ -57,7 +59,8 @@ def served(weeks: int = 6) -> Iterator[tuple[str, Place, DemoChain]]:
         host = f"127.0.0.1:{listener.getsockname()[1]}"
         with a_place(dsn, (host,)) as place:
             chain = make_chain(place, weeks)
-            app = program(place.context, (web_sales, web_fleet, web_people))  # type: ignore[arg-type]
+            pay(place)
+            app = program(place.context, (web_sales, web_payments, web_fleet, web_people))  # type: ignore[arg-type]
             server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
             thread.start()
@@ -68,11 +71,14 @@ def served(weeks: int = 6) -> Iterator[tuple[str, Place, DemoChain]]:
                 thread.join(10)
 
 
-def paths(chain: DemoChain) -> dict[str, str]:
+def paths(chain: DemoChain, place: Place) -> dict[str, str]:
     receipt = next(
         seq for seq, raw in enumerate(chain.seller.entries, 1) if b'"kind":"receipt"' in raw and b'"lines":[' in raw
     )
+    case = next(one for one in payments_of(place.context).picture("").differences if one.about == "amount")
     return {
+        "payments": "/payments",
+        "difference": f"/payments/cases/{case.day}/{case.key}",
         "sales": "/sales",
         "store": "/sales/stores/S09",
         "groups": "/groups",
@@ -92,7 +98,7 @@ def main(words: list[str]) -> None:
                 said = cookies | {"language": language}
                 context.add_cookies([{"name": name, "value": value, "url": url} for name, value in said.items()])
                 page = context.new_page()
-                for name, path in paths(chain).items():
+                for name, path in paths(chain, place).items():
                     picture = f"hq-{size}-{language}-{name}.png"
                     if words and not any(word in picture for word in words):
                         continue

@@ -16,8 +16,17 @@ from scripts.screenshots import FOLDER, SIZES, keep
 from tests.browser.conftest import FLAGS
 from tests.browser.store_pages import ServedStore, served_store
 from tests.conftest import find_chromium
+from tests.store.test_web_tills import with_a_terminal
 
-PAGES = {"now": "", "till": "till/S01-K2", "baskets": "baskets", "z": "z", "new": "new", "alarms": "alarms"}
+PAGES = {
+    "now": "",
+    "till": "till/S01-K2",
+    "baskets": "baskets",
+    "payments": "payments",
+    "z": "z",
+    "new": "new",
+    "alarms": "alarms",
+}
 
 
 def opened(browser: Browser, shop: ServedStore, size: str, language: str, door: bool) -> Page:
@@ -43,6 +52,7 @@ def wanted(picture: str) -> bool:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, served_store(Path(folder)) as shop, sync_playwright() as playwright:
+        with_a_terminal(shop.node, Path(folder), "S01-K7")
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         for size in SIZES:
             for language in ("sv", "en"):
