@@ -24,6 +24,7 @@ from typing import Protocol, TypeVar
 from oppet.base.errors import UntrustedError
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.terminal_line import NoAnswerError, NotSentError, Pin, TerminalLine
+from oppet.drivers.terminal_notices import NoticePort
 from oppet.payments import board, nexo
 from oppet.payments.nexo import Ends, NotOurAnswerError, Opened, Reading, Slip, Standing
 from oppet.payments.nexo_crypto import NONCE_BYTES, NexoKey, decrypt, encrypt, is_secured
@@ -96,6 +97,7 @@ class NexoTerminal:
         payment_timeout_s: float = 150.0,
         timeout_s: float = 10.0,
         connect_s: float = 3.0,
+        notices_port: int | None = None,
         probe: bool = True,
         tempo: board.Tempo | None = None,
         clock: Clock | None = None,
@@ -105,7 +107,8 @@ class NexoTerminal:
         `name`: of the path, as in the settings. `till`: the till's name in its store and chain, e.g. "S01-K3": the SaleID.
         `poi`: the terminal's POIID, model and serial number. `key`: `nexo_crypto.derive(key_id, key_version, passphrase)`.
         `pin`, `root`, `environment`: see `terminal_line.Pin`. `offline`: the chain's agreement lets this terminal approve alone.
-        `login`: this vendor's terminals want a Login first. Raises SettingsError for a pin that cannot be.
+        `login`: this vendor's terminals want a Login first. `notices_port`: where display notifications come to, on this machine; 0 for
+        any. Raises SettingsError for a pin that cannot be, and PortTakenError.
         """
         self.name = name
         self.bell: Callable[[], None] = _nobody  # rung for every answer
@@ -141,6 +144,8 @@ class NexoTerminal:
         self._services: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._aborts: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._threads: dict[str, threading.Thread] = {}
+        self._notices = NoticePort(notices_port, self.notified) if notices_port is not None else None
+        self.notices_url = f"http://127.0.0.1:{self._notices.port}/" if self._notices is not None else ""
         self._begin("service", lambda: self._have(self._services))
         self._begin("abort", lambda: self._have(self._aborts))
         if probe:
@@ -211,6 +216,8 @@ class NexoTerminal:
     def close(self) -> None:
         """End every exchange; nothing is sent any more."""
         self._closed.set()
+        if self._notices is not None:
+            self._notices.close()
         self._services.put(None)
         self._aborts.put(None)
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
 import time
@@ -9,15 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from oppet.base.errors import SettingsError
+from oppet.drivers.serving import PortTakenError
 from oppet.drivers.terminal_line import LARGEST_ANSWER, NoAnswerError, NotSentError, Pin, TerminalLine
 from oppet.drivers.terminal_nexo import NexoTerminal
 from oppet.drivers.tls import load_or_make, server_context
-from oppet.payments.nexo_crypto import derive
+from oppet.payments.nexo_crypto import NexoKey, derive, encrypt
 from oppet.payments.pan import card_numbers
-from tests.drivers.terminals import FAST, QUICK, Stand, a_stand, about, had, pay, until
+from tests.drivers.terminals import FAST, KEY, QUICK, Stand, a_stand, about, had, pay, until
 
 
 @pytest.fixture(scope="module")
@@ -287,6 +290,60 @@ def test_pt7_a_card_number_in_an_answer_is_nowhere_the_outcome_is_kept_and_the_a
     assert {one.about for one in alarms} == {"terminal_card_data"}
     kept = repr((answer, alarms, path.slips(work.request), path.progress(work.request)))
     assert list(card_numbers(kept)) == []
+
+
+# --- how far the customer is
+
+
+def post_to(url: str, data: bytes) -> int:
+    """What is answered to these bytes."""
+    port = int(url.rstrip("/").rpartition(":")[2])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("POST", "/", data)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def a_notice(stand: Stand, event: str, key: NexoKey = KEY) -> bytes:
+    """A display notification, sealed."""
+    header = {
+        "MessageClass": "Device",
+        "MessageCategory": "Display",
+        "SaleID": "null",
+        "POIID": stand.terminal.ready["poi"],
+    }
+    content = {"PredefinedContent": {"ReferenceID": f"TransactionID=T1&event={event}"}}
+    said = {"MessageHeader": header, "DisplayRequest": {"DisplayOutput": [{"OutputContent": content}]}}
+    return encrypt(msgspec.json.encode({"SaleToPOIRequest": said}), key, bytes(16))
+
+
+def test_pt1_display_notifications_are_progress_and_never_money(stand: Stand) -> None:
+    stand.terminal.tell(auto=None)
+    path = stand.path(payment_timeout_s=20.0, notices_port=0)
+    try:
+        work = pay()
+        path.send(work)
+        until(lambda: stand.terminal.state()["dialogue"])
+        for event, stage in (("WAIT_FOR_PIN", "pin"), ("PIN_ENTERED", "online"), ("TENDER_FINAL", "waiting")):
+            assert post_to(path.notices_url, a_notice(stand, event)) == 200
+            assert path.progress(work.request).stage == stage  # type: ignore[union-attr]
+        assert path.heard() == []
+        stranger = a_notice(stand, "WAIT_FOR_PIN", derive("oppet-key", 1, "another passphrase"))
+        assert [post_to(path.notices_url, data) for data in (b"{}", stranger, b"", b"x" * 70_000)] == [
+            400,
+            400,
+            411,
+            413,
+        ]
+        assert path.progress(work.request).stage == "waiting"  # type: ignore[union-attr]
+        with pytest.raises(PortTakenError):
+            stand.path(notices_port=int(path.notices_url.rstrip("/").rpartition(":")[2]))
+        path.send(about(work, "abort"))
+        until(lambda: any(answer.what == "payment" for answer in path.heard()))
+    finally:
+        path.close()
 
 
 # --- one at a time
