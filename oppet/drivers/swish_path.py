@@ -384,7 +384,7 @@ class SwishPath:
         return (yield from self._watch_back(work, began, original))
 
     def _watch_back(self, work: Work, began: int, original: str) -> Steps:
-        part, misses, why, wait_ms = self._pace.part, 0, "", 300 * self._pace.part
+        part, misses, why, wait_ms = self._pace.part, 0, "", 300
         while misses < MISSES:
             yield max(wait_ms // part, 1)
             told = yield from self._called("see_back", work, work.request, original=original)

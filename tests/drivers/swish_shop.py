@@ -25,7 +25,7 @@ from tests.simulators.swishes import SwishProcess
 __all__ = ["PRICE", "SwishShop"]
 
 PRICE = 1_690
-QUICK = Pace(call_ms=3_000, part=40, board_ms=100)
+QUICK = Pace(call_ms=3_000, part=80, board_ms=100)
 TEMPO = Tempo(every_ms=60_000, slow_every_ms=50, confirm_ms=50, slow_ms=60_000, slow_exchange_ms=60_000)
 
 
