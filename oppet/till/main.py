@@ -416,7 +416,7 @@ def _payment(path: PaymentSettings, settings: Settings, base: Path, till: Till, 
         return NexoTerminal(
             name=path.name, till=place, host=path.host, port=path.port, path=path.path, poi=path.poi, key=key, pin=path.tls_pin,
             root=base / path.root if path.root else None, environment=path.environment, offline=path.offline, login=path.login,
-            clock=clock,
+            notices_port=path.notices_port, clock=clock,
         )  # fmt: skip
     if isinstance(path, SwishAloneSettings):
         return SwishAlone(name=path.name, payee=path.payee, clock=clock)

@@ -64,6 +64,9 @@ class NexoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
     path: Annotated[str, Meta(pattern=r"^/[A-Za-z0-9/._-]{0,99}\Z")] = "/nexo"
     offline: bool = True  # the chain's agreement lets it approve alone, within `rules.risk`
     login: bool = False  # this vendor's terminals want a Login first
+    notices_port: Annotated[int, Meta(ge=1, le=65535)] | None = (
+        None  # where its display notifications come to, on this machine
+    )
 
 
 class SwishSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="swish"):
