@@ -149,11 +149,9 @@ class Terminal:
             return None
         if self.work is not None or (not self.host and self._chance.random() < 0.5):
             self.executed.add(work.request)
-            self.memory[work.request] = ("not_now", 0)
             return self._say(reply, "not_now")
         self.executed.add(work.request)
         if not self.host:
-            self.memory[work.request] = ("not_now", 0)
             return self._say(reply, "silent")
         if self.refuses or not self._ledger.credit(work, self.name):
             self.memory[work.request] = ("declined", 0)
@@ -165,7 +163,7 @@ class Terminal:
         if self.work is not None and self.work.request == work.about:
             return self._say(reply, "in_progress")
         found = self.memory.get(work.about)
-        if found is None or (work.reverses and found[0] == "not_now"):
+        if found is None:
             return self._say(reply, "not_found", 0, work.witness)
         return self._say(reply, *found)
 
