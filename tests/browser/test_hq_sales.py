@@ -35,7 +35,7 @@ def test_q4_w5_axe_finds_nothing_serious_and_nothing_runs_out_of_the_window(
     browser: Browser, office: Shown, language: str, width: int, height: int
 ) -> None:
     page = a_page(browser, office, language, width, height)
-    for path in paths(office[2]).values():
+    for path in paths(office[2], office[1]).values():
         page.goto(office[0] + path)
         assert found_by_axe(page) == [], path
         assert small_targets(page) == [], path
