@@ -34,7 +34,7 @@ DEVICE_WORDS = (
 # Said by papers inside f-strings, where the extraction tool of older Pythons does not look; and what cases are about.
 PAPER_WORDS = (
     N_("Receipt (kvitto)"), N_("Register (kassa)"), N_("Cashier"), N_("Company no. (org.nr)"), N_("Sales"), N_("Returns"), N_("Net"),
-    N_("tender_without_sale"), N_("reversal_failed"), N_("clock"), N_("journal"),
+    N_("tender_without_sale"), N_("reversal_failed"), N_("refund_without_return"), N_("tender_unknown"), N_("clock"), N_("journal"),
 )  # fmt: skip
 
 

@@ -783,7 +783,7 @@ class CaseOpened(Body, frozen=True):
     """Something a person must settle; `about` is one of the words of docs/words.md."""
 
     case: int
-    about: str  # code_unknown | tender_without_sale | reversal_failed | clock | journal | …
+    about: str  # code_unknown | tender_without_sale | reversal_failed | refund_without_return | tender_unknown | …
     sale: int
     amount_ore: int
     facts: tuple[Fact, ...] = ()

@@ -126,7 +126,7 @@ class Attempt(msgspec.Struct):
     queries: int = 0  # status queries and reversals sent since it was decided or last became unknown
     live: str = ""  # the request of the exchange that has been sent and not heard of, "" for none
     live_what: str = ""
-    case: bool = False  # a case was opened about it
+    case: bool = False  # a supervisor has set it aside: head office settles it, and its path takes the next one
 
     @property
     def key(self) -> tuple[int, int]:

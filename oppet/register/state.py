@@ -316,6 +316,11 @@ class State(msgspec.Struct):
     def _case(self, body: CaseOpened) -> None:
         self.cases[body.case] = body
         self.numbers["case"] = body.case
+        if body.about == "tender_unknown":
+            tender = next((fact.value for fact in body.facts if fact.name == "tender"), "0")
+            attempt = self.attempt(body.sale, int(tender) if tender.isdecimal() else 0)
+            if attempt is not None:
+                attempt.case = True
 
     def _settled(self, body: CaseSettled) -> None:
         self.cases.pop(body.case, None)

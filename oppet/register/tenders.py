@@ -49,6 +49,7 @@ from oppet.payments.tender import (
     REVERSING,
     SILENT,
     STATUS,
+    UNKNOWN,
     Attempt,
     outcome_fits,
 )
@@ -59,6 +60,7 @@ from oppet.register.errors import NotPossibleNowError, PathBusyError, PathMissin
 from oppet.register.returns import Returns
 from oppet.sale import basket as baskets
 from oppet.sale.basket import Basket
+from oppet.sale.rights import Staff, approver
 from oppet.sale.settle import decide_tender, left_to_pay
 
 __all__ = ["Tenders", "Waiting"]
@@ -80,6 +82,7 @@ class Waiting(msgspec.Struct, frozen=True):
     asked: str  # UTC
     here: bool  # it belongs to the basket in front of the cashier
     back: bool
+    aside: bool  # a supervisor has set it aside: head office settles it
     progress: Progress | None
 
 
@@ -226,6 +229,20 @@ class Tenders:
             return
         self._send(attempt, REVERSAL)
 
+    def set_aside(self, sale: int, tender: int, approval: Staff | None = None) -> None:
+        """A supervisor frees the path of a tender that nobody can clear up now: its terminal is gone or has lost its memory.
+
+        The tender stays unknown and goes on being asked about; a case says that head office settles it against the service's own list
+        (reference card-terminal §7.4–7.7). Raises NotPossibleNowError, NeedsApprovalError.
+        """
+        desk = self._desk
+        desk.ready()
+        approver("case", desk.staff(), approval)
+        attempt = desk.state.attempt(sale, tender)
+        if attempt is None or attempt.state != UNKNOWN or attempt.case:
+            raise NotPossibleNowError(action=N_("Setting this payment aside"), why=N_("it is not unknown"))
+        desk.write(self._case("tender_unknown", attempt, attempt.amount_ore))
+
     def originals(self) -> list[ReceiptTender]:
         """How the original of the open return was paid, for the page: money goes back the way it came (PT9)."""
         return list(self._returns.paid(self._desk.basket()))
@@ -273,7 +290,7 @@ class Tenders:
         found = [
             Waiting(
                 one.sale, one.tender, one.means, one.path, one.amount_ore, one.state, one.why, one.time,
-                one.sale == state.current, one.back, self._progress(one),
+                one.sale == state.current, one.back, one.case, self._progress(one),
             )
             for one in state.attempts()
         ]  # fmt: skip
@@ -302,7 +319,7 @@ class Tenders:
         if len(attempts) >= MOST_LOOSE:
             raise TenderOpenError(tender=attempts[0].tender, state=attempts[0].state)
         for one in attempts:
-            if path.exclusive and one.path == path.name:
+            if path.exclusive and one.path == path.name and not one.case:
                 raise PathBusyError(path=path.name, amount=kronor(one.amount_ore), state=one.state)
         if (under_way := unsettled(basket)) is not None:
             raise TenderOpenError(tender=under_way.tender, state=under_way.state)

@@ -301,6 +301,7 @@ class WaitingView:
     asked: str
     state: str
     then: str  # what happens to it
+    tender: int = 0  # of one that a supervisor may set aside, else 0
 
 
 def waiting_views(till: Till, say: Say) -> list[WaitingView]:
@@ -311,7 +312,10 @@ def waiting_views(till: Till, say: Say) -> list[WaitingView]:
         state, then = _told(one.state, parked=basket is not None, here=one.here)
         label = f"{say(MEANS[one.means].sentence)} · {one.path}"
         asked = wall_clock(one.asked)[:16]
-        views.append(WaitingView(one.sale, label, amount(one.amount_ore), asked, say(state), say(then)))
+        if one.aside:
+            then = N_("Set aside: head office settles it against the service's own list. The till goes on asking.")
+        free = one.tender if one.state == UNKNOWN and not one.aside else 0
+        views.append(WaitingView(one.sale, label, amount(one.amount_ore), asked, say(state), say(then), free))
     return views
 
 

@@ -107,6 +107,12 @@ def take_back(counter: Counter, form: Form, _: Staff | None) -> None:
     counter.done(N_("The payment is taken back. Card and Swish: check on the terminal that the money is returned."))
 
 
+def set_aside(counter: Counter, form: Form, approval: Staff | None) -> None:
+    """A terminal that is gone or has forgotten: a supervisor frees its path, and head office settles what is unknown."""
+    counter.till.tenders.set_aside(form.whole("number"), form.whole("tender"), approval)
+    counter.done(N_("The payment is set aside: its terminal takes the next one. Head office settles it."))
+
+
 def age(counter: Counter, form: Form, approval: Staff | None) -> None:
     """The answer of the age dialog; after a yes the payment that waited for it is taken or asked for."""
     passed = form.text("passed", 3) == "yes"
@@ -128,6 +134,7 @@ DEEDS: Mapping[str, Deed] = {
     "stop": stop,
     "vouch": vouch,
     "take-back": take_back,
+    "set-aside": set_aside,
     "age": age,
 }
 

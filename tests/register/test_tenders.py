@@ -23,7 +23,7 @@ from oppet.payments.risk import RiskLimits, RiskTooHighError
 from oppet.register.desk import Rules
 from oppet.register.errors import NotPossibleNowError, PathBusyError, PathMissingError, TenderOpenError
 from oppet.register.till import Till
-from oppet.sale.errors import BasketStateError
+from oppet.sale.errors import BasketStateError, NeedsApprovalError
 from oppet.sale.rights import Staff
 from tests.register.services import FakeService
 from tests.register.world import BO, MILK, World, a_till
@@ -545,15 +545,18 @@ def test_pt1_nobody_is_asked_for_nothing(tmp_path: Path) -> None:
     assert len(world.bodies(TenderSent)) == 2
 
 
-def test_pt4_money_on_its_way_back_does_not_mind_that_the_basket_is_open_again(tmp_path: Path) -> None:
+def test_pt4_money_on_its_way_back_does_not_mind_that_the_basket_is_open_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     till, world, swish = shop(tmp_path, FakeService("swish", "swish", idempotent=True, exclusive=False))
     swish.plan = ["silent_charged"]
     first = till.tenders.ask("swish", PRICE)
     till.tenders.tick()
     till.tenders.ask("swish", PRICE - 500)
     till.tenders.tick()
-    reverse, held = swish.reverse, []
-    swish.reverse = held.append  # type: ignore[method-assign]
+    reverse = swish.reverse
+    held: list[Work] = []
+    monkeypatch.setattr(swish, "reverse", held.append)
     later(till, world, times=3)  # the first was charged too, and there is no room for it: it goes back
     till.tenders.give_back(first + 1)
     unwanted, counted = held
@@ -564,3 +567,31 @@ def test_pt4_money_on_its_way_back_does_not_mind_that_the_basket_is_open_again(t
     till.tenders.tick()
     assert (swish.net(), till.tenders.waiting()) == (0, [])
     assert world.start().desk.state.baskets[1].state == "open"
+
+
+def test_pt2_r25_a_supervisor_frees_a_terminal_whose_tender_nobody_can_clear_up(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.plan = ["silent_charged"]
+    tender = till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    sale = till.desk.basket().sale
+    till.checkout.pay("cash", 10_000)
+    card.away = True
+    later(till, world, 60, 3)
+    till.selling.pick(MILK)
+    with pytest.raises(PathBusyError):
+        till.tenders.ask("card-1", PRICE)
+    with pytest.raises(NeedsApprovalError):
+        till.tenders.set_aside(sale, tender)
+    till.tenders.set_aside(sale, tender, BO)
+    with pytest.raises(NotPossibleNowError):
+        till.tenders.set_aside(sale, tender, BO)
+    [case] = world.bodies(CaseOpened)
+    assert isinstance(case, CaseOpened)
+    assert (case.about, case.amount_ore) == ("tender_unknown", PRICE)
+    card.away = False
+    till.tenders.ask("card-1", PRICE)
+    later(till, world, 700, 4)
+    assert (card.net(), list(card.reversed.values())) == (PRICE, [PRICE]), (
+        "it is asked about all the same, and given back"
+    )

@@ -377,6 +377,25 @@ def test_w2_our_own_mistake_while_nobody_does_anything_ends_no_ticking(
     assert len(window.receipts()) == 1
 
 
+def test_pt2_a_supervisor_sets_aside_what_nobody_can_clear_up(opens: Opens) -> None:
+    terminal = card()
+    window = opens(terminal)
+    window.do("charge", means="card")
+    terminal.settle_held(terminal.works[0], "silent_charged")
+    terminal.away = True
+    window.tick()
+    window.do("go", pane="pay", means="cash")
+    window.do("pay", means="cash", given="50")
+    assert len(window.receipts()) == 1
+    assert "Lägg åt sidan" in window.do("go", pane="tenders")
+    [one] = window.till.tenders.waiting()
+    window.do("set-aside", number=str(one.sale), tender=str(one.tender))
+    assert not window.till.desk.state.cases, "a supervisor is asked for first"
+    shown = window.do("set-aside", number=str(one.sale), tender=str(one.tender), approver="3", approver_pin="4321")
+    assert [case.about for case in window.till.desk.state.cases.values()] == ["tender_unknown"]
+    assert "Huvudkontoret reder ut den" in shown
+
+
 def test_a_till_that_asks_nobody_confirms_by_hand_as_before(opens: Opens) -> None:
     window = opens()
     assert "för hand" in window.load()
