@@ -25,6 +25,7 @@ import msgspec
 from oppet.base import canonical
 from oppet.base.errors import OppetError, UnavailableError, UntrustedError
 from oppet.base.words import N_
+from oppet.drivers.tls import wrapped
 from oppet.sync.enrolment import ENROL_PATH, Enrolled, Request, check_answer, make_request
 from oppet.sync.errors import (
     BadCertificateError,
@@ -241,7 +242,7 @@ class KeeperClient:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the pin says who it is, not an authority
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         plain.settimeout(max(deadline - time.monotonic(), 0.001))
-        secured = context.wrap_socket(plain, server_hostname=urlsplit(self.info.url).hostname)
+        secured = wrapped(context, plain, urlsplit(self.info.url).hostname)
         try:  # `plain` has given its handle away; a peer that died in between leaves a socket without a certificate
             shown = secured.getpeercert(binary_form=True) or b""
             self.seen = hashlib.sha256(shown).hexdigest()

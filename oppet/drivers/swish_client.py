@@ -28,9 +28,10 @@ from cryptography import x509
 from oppet.base.errors import UnavailableError, UntrustedError
 from oppet.base.words import N_
 from oppet.drivers.clock import SystemClock
+from oppet.drivers.tls import wrapped
 from oppet.payments.swish import CANCEL, LARGEST_ANSWER, choose_certificate
 
-__all__ = ["Reply", "SwishAwayError", "SwishCertificateError", "SwishClient", "Way"]
+__all__ = ["Reply", "SwishAwayError", "SwishCertificateError", "SwishClient", "SwishSilentError", "Way"]
 
 TIMEOUT_S = 4.0  # a whole call
 CONNECT_S = 2.0  # of it, for reaching one way
@@ -46,13 +47,13 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?\Z")
 
 
 class SwishAwayError(UnavailableError):
-    """`sent`: whether Swish may have got the question."""
+    """Swish was not reached: it has certainly not got the question."""
 
     sentence = N_("Swish does not answer ({why}).")
 
-    def __init__(self, *, why: str, sent: bool) -> None:
-        super().__init__(why=why)
-        self.sent = sent
+
+class SwishSilentError(UnavailableError):
+    sentence = N_("Swish may have got the question and has not answered ({why}).")
 
 
 class SwishCertificateError(UntrustedError):
@@ -169,28 +170,29 @@ class SwishClient:
     # --- a call
 
     def _call(self, method: str, path: str, body: bytes = b"", kind: str = "") -> Reply:
-        """One exchange, by the ways in order. Raises SwishAwayError, SwishCertificateError."""
+        """One exchange, by the ways in order. Raises SwishAwayError, SwishSilentError, SwishCertificateError."""
         deadline = time.monotonic() + self._timeout_s
         self._load()
         with self._guard:
             ways = self._in_order()
-        last = SwishAwayError(why="no way", sent=False)
+        last: SwishAwayError | SwishSilentError = SwishAwayError(why="no way")
         sent = False
         for way in ways:
             if time.monotonic() >= deadline or self._closed:
                 break
             try:
                 reply = self._by(way, method, path, body, kind, deadline)
-            except SwishAwayError as error:
+            except (SwishAwayError, SwishSilentError) as error:
                 self._rest(way)
-                last, sent = error, sent or error.sent
-                if error.sent and method != "GET":
+                last, sent = error, sent or isinstance(error, SwishSilentError)
+                if isinstance(error, SwishSilentError) and method != "GET":
                     break  # it may have been done: what became of it is asked, not done again by another way
                 continue
             with self._guard:
                 way.fails, way.rests_until = 0, 0.0
             return reply
-        raise SwishAwayError(why=str(last.facts["why"]), sent=sent)
+        why = str(last.facts["why"])
+        raise SwishSilentError(why=why) if sent else SwishAwayError(why=why)
 
     def _by(self, way: _Way, method: str, path: str, body: bytes, kind: str, deadline: float) -> Reply:
         """By one way: over a connection that is open, else over a new one. A new one is tried with each certificate that fits."""
@@ -202,17 +204,17 @@ class SwishClient:
         if line is not None:
             try:
                 return self._over(way, line, data, deadline)
-            except SwishAwayError:
+            except SwishSilentError:
                 if method != "GET" or not line.stale:
                     raise  # a question goes out once more: the connection was closed just when it left
-        refused: SwishCertificateError | SwishAwayError | None = None
+        refused: SwishCertificateError | SwishSilentError | None = None
         for paper in self._fitting():
             line = self._opened(way, paper, deadline)
             try:
                 reply = self._over(way, line, data, deadline)
             except SwishCertificateError as error:
                 refused = error
-            except SwishAwayError as error:
+            except SwishSilentError as error:
                 if method != "GET" or not line.stale:
                     raise
                 refused = error  # shut without a word: that is how some servers refuse a certificate
@@ -232,14 +234,14 @@ class SwishClient:
             reply, keep = line.read()
         except TimeoutError:
             line.stale = False
-            raise SwishAwayError(why="no answer in time", sent=True) from None
+            raise SwishSilentError(why="no answer in time") from None
         except ssl.SSLError as error:
             if "ALERT" in str(error.reason) and line.paper is not None:
                 line.paper.refused = True
                 raise SwishCertificateError(file=str(line.paper.path), why="Swish refuses it") from None
-            raise SwishAwayError(why=_why(error), sent=True) from None
+            raise SwishSilentError(why=_why(error)) from None
         except (OSError, ValueError) as error:
-            raise SwishAwayError(why=_why(error), sent=True) from None
+            raise SwishSilentError(why=_why(error)) from None
         finally:
             if keep and not self._closed:
                 self._put_back(way, line)
@@ -285,16 +287,16 @@ class SwishClient:
         try:
             plain = self._reached(way, until)
             plain.settimeout(max(until - time.monotonic(), 0.001))
-            return _Line(paper.context.wrap_socket(plain, server_hostname=way.host), paper)
+            return _Line(wrapped(paper.context, plain, way.host), paper)
         except ssl.SSLCertVerificationError as error:
-            raise SwishAwayError(why=f"not Swish: {error.verify_message}", sent=False) from None
+            raise SwishAwayError(why=f"not Swish: {error.verify_message}") from None
         except ssl.SSLError as error:
             if "ALERT" in str(error.reason):
                 paper.refused = True
                 raise SwishCertificateError(file=str(paper.path), why="Swish refuses it") from None
-            raise SwishAwayError(why=_why(error), sent=False) from None
+            raise SwishAwayError(why=_why(error)) from None
         except (OSError, ValueError) as error:
-            raise SwishAwayError(why=_why(error), sent=False) from None
+            raise SwishAwayError(why=_why(error)) from None
         finally:
             if plain is not None and plain.fileno() >= 0:
                 plain.close()  # the secured socket has taken the handle over where it was made

@@ -21,7 +21,7 @@ from msgspec import Meta
 
 from oppet.base.errors import OppetError
 from oppet.drivers.clock import SystemClock
-from oppet.drivers.swish_client import Reply, SwishAwayError, SwishCertificateError, SwishClient, Way
+from oppet.drivers.swish_client import Reply, SwishAwayError, SwishCertificateError, SwishClient, SwishSilentError, Way
 from oppet.payments import swish
 from oppet.payments.board import ANSWERED, REFUSED, SILENT, PathHealth, Tempo
 from oppet.payments.paths import WORKING, PathNow
@@ -183,8 +183,9 @@ class SwishDesk:
         began = time.monotonic()
         try:
             verdict, outcome = self._called(ask, till)
-        except SwishAwayError as error:
-            verdict, outcome = Verdict("silent" if error.sent else "away", "away"), SILENT
+        except (SwishAwayError, SwishSilentError) as error:
+            sent = isinstance(error, SwishSilentError)
+            verdict, outcome = Verdict("silent" if sent else "away", "away"), SILENT
             LOG.info("%s: %s", ask.what, error)
         except SwishCertificateError as error:
             verdict, outcome = Verdict("away", "certificate"), REFUSED

@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from oppet.base.errors import SettingsError, UnavailableError
 from oppet.base.words import N_
+from oppet.drivers.tls import wrapped
 
 __all__ = ["LARGEST_ANSWER", "NoAnswerError", "NotSentError", "Pin", "TerminalLine"]
 
@@ -101,7 +102,7 @@ class TerminalLine:
             raise NotSentError(why=error.strerror or "unreachable") from None
         try:
             _watch(plain)
-            self._socket = pin.context.wrap_socket(plain)
+            self._socket = wrapped(pin.context, plain)
         except (OSError, ValueError) as error:
             plain.close()
             why = "certificate" if isinstance(error, ssl.SSLCertVerificationError) else "tls"

@@ -12,6 +12,7 @@ import hashlib
 import ipaddress
 import os
 import secrets
+import socket
 import ssl
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from oppet.base.errors import UntrustedError
 from oppet.base.words import N_
 from oppet.drivers.disk import make_durable
 
-__all__ = ["CertificateUnfitError", "digest_of", "load_or_make", "server_context"]
+__all__ = ["CertificateUnfitError", "digest_of", "load_or_make", "server_context", "wrapped"]
 
 _DAYS = 20 * 365  # longer than any machine: a certificate that ends on a Saturday closes a store
 _BACK = datetime.timedelta(days=2 * 365)  # a machine whose clock stands in the past still accepts it
@@ -65,6 +66,15 @@ def server_context(path: Path) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise CertificateUnfitError(path=str(path), why=str(error) or type(error).__name__) from None
     return context
+
+
+def wrapped(context: ssl.SSLContext, plain: socket.socket, name: str | None = None) -> ssl.SSLSocket:
+    """A client's handshake. Raises OSError, ValueError: `plain` is the caller's to close then.
+
+    A peer that has gone already is seen first: wrapping would take the handle over and leave it open.
+    """
+    plain.getpeername()
+    return context.wrap_socket(plain, server_hostname=name)
 
 
 def _make(path: Path, host: str) -> None:

@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from oppet.drivers import swish_client
-from oppet.drivers.swish_client import Reply, SwishAwayError, SwishCertificateError, SwishClient, Way, _Line
+from oppet.drivers.swish_client import (
+    Reply,
+    SwishAwayError,
+    SwishCertificateError,
+    SwishClient,
+    SwishSilentError,
+    Way,
+    _Line,
+)
 from tests.simulators.swishes import SwishProcess
 
 NOBODY = "0" * 32
@@ -92,7 +100,7 @@ def test_pt8_a_certificate_that_does_not_do_yields_to_the_other(swish: SwishProc
 
 @pytest.mark.parametrize("only", ["client-expired", "client-stranger"])
 def test_pt8_without_a_certificate_that_does_it_is_said(swish: SwishProcess, only: str) -> None:
-    with a_client(swish, only) as client, pytest.raises((SwishCertificateError, SwishAwayError)):
+    with a_client(swish, only) as client, pytest.raises((SwishCertificateError, SwishSilentError)):
         client.see(NOBODY)
 
 
@@ -139,9 +147,8 @@ def test_pt5_a_server_that_is_not_swish_gets_no_question(swish: SwishProcess) ->
         for mode in ("stranger", "expired", "away"):
             swish.order(mode=mode)
             before = swish.state()["calls"]
-            with pytest.raises(SwishAwayError) as away:
+            with pytest.raises(SwishAwayError):
                 client.create(NOBODY, b"{}")
-            assert not away.value.sent
             assert swish.state()["calls"] == before
         swish.order(mode="ok")
         assert client.see(NOBODY).status == 404
@@ -150,9 +157,8 @@ def test_pt5_a_server_that_is_not_swish_gets_no_question(swish: SwishProcess) ->
 def test_pt3_a_request_whose_answer_is_lost_may_have_been_sent(swish: SwishProcess) -> None:
     with a_client(swish, "client-1") as client:
         swish.order(fault="lost", on="cancel")
-        with pytest.raises(SwishAwayError) as away:
+        with pytest.raises(SwishSilentError):
             client.cancel(NOBODY)
-        assert away.value.sent
 
 
 # --- answers, byte by byte ----------------------------------------------------------------------------------------

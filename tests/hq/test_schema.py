@@ -151,7 +151,7 @@ def test_every_growing_table_is_ready_to_be_spread(dsn: str) -> None:
 def test_months_made_later_take_over_what_waited_for_them(empty: str, day: History) -> None:
     migrate(empty, date(2020, 5, 31))
     office = Office(empty)
-    office.take(changed(day, lambda place, e: e.update(time="2026-12-24T10:00:00.000Z") if place > 30 else None))
+    office.take(changed(day, lambda place, e: e.update(time="2026-12-24T10:00:00.000Z") if place > 45 else None))
     before = dump(empty)
     assert one(empty, "SELECT count(DISTINCT tableoid::regclass) FROM receipt") == 1
     migrate(empty, date(2026, 12, 1))

@@ -67,7 +67,7 @@ BUGS: dict[str, Bug] = {
         "03",
     ),
     "a terminal with an open payment takes another": Bug(
-        TENDERS, (("if path.exclusive and one.path == path.name:", "if path.by_hand and one.path == path.name:"),), "3"
+        TENDERS, (("if path.exclusive and one.path == path.name and not one.case:", "if path.by_hand and one.path == path.name:"),), "3"
     ),
     "a tender is taken twice": Bug(TENDERS, (("return (taken,)", "return (taken, taken)"),), "3"),
     "a restart forgets what was under way": Bug(

@@ -90,7 +90,8 @@ def test_j8_a_passphrase_that_is_not_there_is_named(settings: Path) -> None:
     (settings.parent / "terminal.passphrase").unlink()
     with pytest.raises(KeyMissingError) as refused:
         open_till(settings)
-    assert "terminal.passp" in str(refused.value.facts["path"])  # a long path is cut short
+    path = str(settings.parent / "terminal.passphrase")
+    assert path.startswith(str(refused.value.facts["path"]).removesuffix("…"))  # a long one is cut short
 
 
 def test_pt12_t8_the_list_of_invoice_customers_is_read_at_the_start_and_holds_nobodys_number(settings: Path) -> None:
