@@ -370,10 +370,11 @@ class Checkout:
             else:
                 bodies.append(ReversalFailed(sale, tender.tender, tender.means, tender.amount_ore, "no_unit"))
                 stuck.append(tender)
-        if stuck and what.priced is not None:
+        if stuck and basket is not None and what.priced is not None:
             amount = sum(tender.amount_ore for tender in stuck)
             named = ", ".join(f"{tender.means} {kronor(tender.amount_ore)}" for tender in stuck)
             bodies.append(desk.case("tender_without_sale", sale, amount, tenders=named))
+            bodies.extend(desk.kept(basket, after=1))
             bodies.append(SaleAbandoned(sale, what.priced.total_ore, "no_unit", desk.state.staff))
         if not desk.state.outage:
             bodies.append(OutageBegan("no_unit", desk.state.staff))

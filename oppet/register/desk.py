@@ -39,7 +39,7 @@ from oppet.journal.kinds import (
 )
 from oppet.paper.paths import ReceiptPath, first_ready
 from oppet.payments.risk import RiskLimits
-from oppet.payments.tender import ABORTING, ASKED, REVERSAL_UNKNOWN, REVERSING, Attempt
+from oppet.payments.tender import ABORTING, ASKED, REVERSAL_FAILED, REVERSAL_UNKNOWN, REVERSING, Attempt
 from oppet.payments.vouchers import VoucherRules
 from oppet.register.errors import (
     ClockInDoubtError,
@@ -306,6 +306,26 @@ class Desk:
         """The next case, to be written with what caused it."""
         number = self.state.numbers.get("case", 0) + 1
         return CaseOpened(number, about, sale, amount_ore, tuple(Fact(name, value) for name, value in facts.items()))
+
+    def tender_case(self, about: str, attempt: Attempt, amount_ore: int, after: int = 0) -> CaseOpened:
+        """A case about one tender that somebody outside decides; `after` so many others of the same durable group."""
+        case = self.case(
+            about, attempt.sale, amount_ore, means=attempt.means, path=attempt.path, request=attempt.request,
+            tender=str(attempt.tender),
+        )  # fmt: skip
+        return msgspec.structs.replace(case, case=case.case + after)
+
+    def kept(self, basket: Basket, after: int = 0) -> list[CaseOpened]:
+        """What to write where a basket goes without a receipt: its service refused to give this money back while the sale
+        still counted it, and asks no more. Now nothing counts it, so a person must know (PT4).
+        """
+        refused = [
+            one for one in basket.asked.values() if one.state == REVERSAL_FAILED and one.tender in basket.tenders
+        ]
+        return [
+            self.tender_case("reversal_failed", one, one.approved_ore, after + number)
+            for number, one in enumerate(refused)
+        ]
 
     def filed(self, series: str, number: int) -> Filed | None:
         """Where a receipt or copy of this till stands in the journal, or None."""

@@ -369,7 +369,7 @@ class Selling:
             till, epoch = taken.facts.get("till", ""), taken.facts.get("epoch", 0)
             assert isinstance(till, str), "a till's name"
             assert isinstance(epoch, int), "an epoch is a number"
-            desk.write(SaleMoved(basket.sale, till, epoch))
+            desk.write(SaleMoved(basket.sale, till, epoch), *desk.kept(basket))
             raise
         except UnavailableError:
             return
@@ -386,7 +386,7 @@ class Selling:
         for sale, there in neighbours.gone():
             basket = desk.state.baskets.get(sale)
             if basket is not None and basket.state == baskets.PARKED and basket.mode == "sale":
-                desk.write(SaleMoved(sale, there.till, there.epoch))
+                desk.write(SaleMoved(sale, there.till, there.epoch), *desk.kept(basket))
         return found
 
     def take_over(self, at: Elsewhere, approval: Staff | None = None) -> int:

@@ -450,10 +450,7 @@ class Tenders:
         return basket is not None and self._wanted(basket, attempt, attempt.amount_ore)
 
     def _case(self, about: str, attempt: Attempt, amount_ore: int) -> Body:
-        return self._desk.case(
-            about, attempt.sale, amount_ore, means=attempt.means, path=attempt.path, request=attempt.request,
-            tender=str(attempt.tender),
-        )  # fmt: skip
+        return self._desk.tender_case(about, attempt, amount_ore)
 
     def _overdue(self) -> None:
         """A driver that has said nothing for too long: nobody knows, and that is written down."""

@@ -51,6 +51,7 @@ class _Asked(msgspec.Struct):
     offline: bool
     unknown: bool = False
     final: str = ""
+    unpaid: bool = False  # believed so, of a service that has a book
 
 
 class Laws:
@@ -194,7 +195,13 @@ class Laws:
             return
         if charge is not None:
             self.wrong("3 guess", f"{asked.request} was believed unpaid, and was paid")
-        elif self.ledger.flying[asked.request] or self.lines[asked.path].working(asked.request):
+            return
+        asked.unpaid = True  # and must stay so: see `settled`
+        line = self.lines[asked.path]
+        # The very same Swish request goes out again (PT3), so its first copy may still be on its way when the second is
+        # declined. Swish decides each request once: what it has decided no late copy can pay (seed 2250). Where it has
+        # not decided, or knows nothing of it, or at a terminal, any copy on its way still may.
+        if line.working(asked.request) or (self.ledger.flying[asked.request] and not line.decided(asked.request)):
             self.wrong("3 guess", f"{asked.request} was believed unpaid, and may still be paid")
 
     def _heard_of_reversal(self, body: TenderHeard, about: str) -> None:
@@ -266,6 +273,9 @@ class Laws:
             about = one.reversal if one.state == "reversal_unknown" else one.request
             if not (isinstance(line, CardLine) and self._forgotten(line, about, state.witness.get(one.path, ""))):
                 self.wrong("3 open", f"sale {key[0]} tender {key[1]} stays {one.state} {one.why}")
+        for asked in self.asked.values():
+            if asked.unpaid and asked.request in self.ledger.charges:
+                self.wrong("3 guess", f"{asked.request} was believed unpaid, and was paid later")
         for key in self.ledger.of:
             self._explained(key, till, key in open_now)
 

@@ -93,6 +93,10 @@ class Line:
         """Whether the service may still act on this."""
         raise NotImplementedError
 
+    def decided(self, request: str) -> bool:  # noqa: ARG002 - a terminal's request is sent once, and may still arrive
+        """Whether a copy that is still on its way can move nothing any more."""
+        return False
+
     def returns(self, exchange: _Exchange, said: Said) -> None:
         """An answer travels back."""
         if self.weather.cut or self._struck(self.weather.bad * 0.6):
@@ -218,6 +222,9 @@ class SwishLine(Line):
 
     def working(self, request: str) -> bool:
         return self.service.working(request)
+
+    def decided(self, request: str) -> bool:
+        return self.service.decided(request)
 
     def _conclusive(self, work: Work, said: Said) -> bool:  # noqa: ARG002 - it forgets nothing
         return self._days.now - work.asked >= CONCLUSIVE_SWISH_MS

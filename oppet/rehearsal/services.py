@@ -199,6 +199,10 @@ class Swish:
         """Whether it may still charge this, or give it back."""
         return self._found(request)[0] == "in_progress"
 
+    def decided(self, request: str) -> bool:
+        """Whether it has this request and its final word: the same again is answered with that and pays nothing (RP09)."""
+        return request in self.requests and not self.working(request)
+
     def _found(self, uuid: str) -> tuple[str, int]:
         outcome, amount = self.requests.get(uuid, ("not_found", 0))
         return ("in_progress", 0) if outcome in ("created", "ds24") else (outcome, amount)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 
 from oppet.journal.kinds import (
     CaseOpened,
+    Elsewhere,
     Evidence,
     Receipt,
     ReportMade,
@@ -21,7 +23,14 @@ from oppet.journal.kinds import (
 from oppet.payments.paths import Work
 from oppet.payments.risk import RiskLimits, RiskTooHighError
 from oppet.register.desk import Rules
-from oppet.register.errors import NotPossibleNowError, PathBusyError, PathMissingError, TenderOpenError
+from oppet.register.errors import (
+    NotPossibleNowError,
+    PathBusyError,
+    PathMissingError,
+    TakenElsewhereError,
+    TenderOpenError,
+)
+from oppet.register.ports import Alone
 from oppet.register.till import Till
 from oppet.sale.errors import BasketStateError, NeedsApprovalError
 from oppet.sale.rights import Staff
@@ -510,6 +519,71 @@ def test_pt4_money_in_a_basket_that_another_till_took_goes_back(tmp_path: Path) 
     till.desk.write(SaleMoved(sale, "K4", 1))
     later(till, world, times=2)
     assert (card.net(), till.tenders.waiting()) == (0, [])
+
+
+@pytest.mark.parametrize("by_resuming", [False, True])
+def test_pt4_money_that_was_refused_back_and_whose_basket_another_till_took_is_a_case(
+    tmp_path: Path, by_resuming: bool
+) -> None:
+    till, world, card = shop(tmp_path)
+    card.refuses_reversals, card.plan = True, ["approve", "approve", "silent_not"]
+    world.neighbours = neighbours = _TookOver()
+    taken = []
+    for part in (500, 300):
+        taken.append(till.tenders.ask("card-1", part))
+        till.tenders.tick()
+        till.tenders.give_back(taken[-1])
+        till.tenders.tick()
+    till.tenders.ask("card-1", PRICE - 800)
+    till.tenders.tick()
+    sale = till.selling.park()
+    assert (till.desk.state.baskets[sale].paid_ore(), world.bodies(CaseOpened)) == (800, []), "the sale counts it"
+    till = world.start()
+    till.sign_in(BO)
+    neighbours.sale = sale
+    if by_resuming:
+        with pytest.raises(TakenElsewhereError):
+            till.selling.resume(sale)
+    else:
+        till.selling.parked_elsewhere()
+    later(till, world, 200, 4)
+    found = [body for body in world.bodies(CaseOpened) if isinstance(body, CaseOpened)]
+    assert [(case.case, case.about, case.sale, case.amount_ore) for case in found] == [
+        (1, "reversal_failed", sale, 500),
+        (2, "reversal_failed", sale, 300),
+    ]
+    assert [fact.value for case in found for fact in case.facts if fact.name == "tender"] == [str(n) for n in taken]
+    assert (card.net(), till.tenders.waiting(), sorted(till.desk.state.cases)) == (800, [], [1, 2])
+
+
+def test_pt4_money_that_was_refused_back_in_a_basket_that_is_given_up_is_a_case(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.refuses_reversals = True
+    tender = till.tenders.ask("card-1", 500)
+    till.tenders.tick()
+    till.tenders.give_back(tender)
+    till.tenders.tick()
+    world.units[0].plan = ["busy"] * 9
+    till.checkout.pay("gift_card", PRICE - 500)
+    cases = [body for body in world.bodies(CaseOpened) if isinstance(body, CaseOpened)]
+    assert [(case.case, case.about, case.amount_ore) for case in cases] == [
+        (1, "tender_without_sale", PRICE - 500),
+        (2, "reversal_failed", 500),
+    ]
+    assert len(world.bodies(SaleAbandoned)) == 1
+
+
+class _TookOver(Alone):
+    """A store node at which another till has taken the basket over."""
+
+    sale = 0
+
+    def gone(self) -> Sequence[tuple[int, Elsewhere]]:
+        return [(self.sale, Elsewhere("K4", 1, self.sale))] if self.sale else []
+
+    def resume(self, sale: int) -> None:
+        if sale == self.sale:
+            raise TakenElsewhereError(till="K4", epoch=1)
 
 
 def test_pt1_another_baskets_money_finishes_nothing(tmp_path: Path) -> None:
