@@ -35,7 +35,7 @@ from oppet.sync.enrolment import MINUTES, Enrolled, Invitation, Request, check_r
 from oppet.sync.errors import BadCertificateError, BadCodeError, CodeSpentError, PaperUnfitError
 from oppet.sync.messages import KeeperInfo, Paper
 
-__all__ = ["HQ_STORE", "HqDirectory", "NoStoreError", "NoTillError", "StoreExistsError"]
+__all__ = ["HQ_STORE", "HqDirectory", "NoStoreError", "NoTillError"]
 
 HQ_STORE = "hq"  # the "store" that head office's own processes write as
 HQ_NAME = "Head office"
@@ -46,10 +46,6 @@ T = TypeVar("T")
 
 class NoStoreError(RefusedError):
     sentence = N_("Head office has no certificate of store {store}.")
-
-
-class StoreExistsError(RefusedError):
-    sentence = N_("Store {store} has its certificate already. Rename or move it, or enrol its node anew.")
 
 
 class NoTillError(RefusedError):

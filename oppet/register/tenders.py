@@ -297,11 +297,8 @@ class Tenders:
         return sorted(found, key=lambda one: not one.here)
 
     def paths(self) -> list[tuple[PayPath, PathNow]]:
-        """Every path with how it stands; one with an open tender is busy, and says whose."""
-        return [(path, self._now(path)) for path in self._paths.values()]
-
-    def _now(self, path: PayPath) -> PathNow:
-        return path.now()
+        """Every path with how it stands now."""
+        return [(path, path.now()) for path in self._paths.values()]
 
     # --- inside
 

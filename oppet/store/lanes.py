@@ -553,11 +553,6 @@ class LaneDesk:
                 self._vouchers, self._twice = vouchers, list(double_vouchers(self._folds))
             return self._twice
 
-    def catch_up(self) -> None:
-        """Read what came since; cheap when nothing did."""
-        with self._guard:
-            self._catch_up()
-
     def save(self) -> None:
         """Keep the folds beside their journals."""
         with self._guard:
