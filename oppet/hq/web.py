@@ -94,6 +94,10 @@ class Context:
     more: dict[str, Any] = field(default_factory=dict)  # what other pages need: a place of their own for each
     _banner: tuple[int, int, bool] = (-BANNER_MS, 0, True)
 
+    def look_again(self) -> None:
+        """The next page counts the alarms anew: somebody has just looked at one, or written one."""
+        self._banner = (-BANNER_MS, 0, True)
+
     def banners(self, session: Session | None) -> list[Banner]:
         """What every page says at its top."""
         said = []

@@ -222,6 +222,7 @@ def alarm_seen(request: Asked, desk: Desk, hq: Hq, data: Fields) -> Response[str
     with hq.tables.change() as t:
         if t.alarm_seen(process, epoch, seq, hq.clock.now(), session.who):
             hq.door.done(session, "alarm_seen", f"{process} {epoch} {seq}")
+            hq.look_again()
     return desk.go(request, "/alarms", "done", N_("You have looked at it. It stays on the list."))
 
 
