@@ -15,7 +15,7 @@ TILL_CLOSURE = set(
     anyio apsw argon2-cffi argon2-cffi-bindings attrs babel biip certifi cffi click colorama cryptography
     cyclopts docstring-parser faker h11 httpcore httptools httpx idna jinja2 litestar litestar-htmx
     markdown-it-py markupsafe mdurl msgspec multidict multipart polyfactory pycparser pygments pyserial pyyaml
-    rich rich-click rich-rst segno sniffio typing-extensions typst tzdata uvicorn uvloop zstandard
+    rich rich-click rich-rst securesystemslib segno sniffio tuf typing-extensions typst tzdata urllib3 uvicorn uvloop zstandard
     """.split()
 )
 
