@@ -1,4 +1,4 @@
-"""Every entry body, declared in one place.
+"""Every entry body, declared in one place; those of the second pipe are in `kinds_published.py` beside it.
 
 Version rule: a kind is never renamed or removed; a field is only ever added, with a default. A field at its default
 is left out of the bytes, so a default never changes. A reader keeps fields it
@@ -10,6 +10,9 @@ design): staff are numbers, members are tokens.
 from __future__ import annotations
 
 import msgspec
+
+from oppet.journal import kinds_published
+from oppet.journal.body import Body, Fact, kind_of
 
 __all__ = [
     "KINDS",
@@ -89,15 +92,6 @@ __all__ = [
     "VatAmount",
     "kind_of",
 ]
-
-
-class Body(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an entry says. A body's kind is its class name in snake_case."""
-
-
-class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
-    name: str
-    value: str
 
 
 # --- the register itself -------------------------------------------------------------------------------------------
@@ -819,9 +813,5 @@ class OutageEnded(Body, frozen=True):
     slips_ore: int
 
 
-def kind_of(body: type[Body]) -> str:
-    """The kind's name: `LineAdded` is "line_added"."""
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in body.__name__).lstrip("_")
-
-
+PUBLISHED = kinds_published.__all__  # declared by importing them
 KINDS: dict[str, type[Body]] = {kind_of(body): body for body in Body.__subclasses__()}

@@ -26,9 +26,10 @@ LIBRARIES = {
     "register": {"msgspec"},
     "sync": {"msgspec", "zstandard"},
     "people": {"msgspec"},
+    "release": {"msgspec"},
 }
-PLACES = {"till", "audit", "store", "hq", "figures", "site"}
-OTHERS = {"drivers", "simulators", "bench", "replay", "sim", "rehearsal", "demo", "yardstick"}
+PLACES = {"till", "audit", "store", "hq", "signing", "figures", "site"}
+OTHERS = {"drivers", "simulators", "bench", "replay", "sim", "rehearsal", "rollout", "demo", "yardstick"}
 # The part of the standard library that only thinks. (zoneinfo reads the time zone tables, and nothing else.)
 PURE = set(
     "__future__ abc base64 binascii bisect calendar collections contextlib copy dataclasses datetime decimal enum "

@@ -1,0 +1,1 @@
+"""Signed software and signed prices: who may sign, what a till may install or charge, how fast, and never backwards."""
