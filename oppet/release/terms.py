@@ -19,8 +19,8 @@ from oppet.release.errors import PublicationMalformedError
 
 __all__ = [
     "CHAIN", "PACE_FIELD", "PLAN", "REASONS", "ROLLOUT", "STORE", "VENDOR", "Canary", "EmergencyPace", "Goods", "Pace", "Plan",
-    "Software", "emergency_name", "goods_name", "health_name", "is_goods", "is_software", "is_store", "markdown_name", "read", "software_name",
-    "store_root_name",
+    "Software", "emergency_name", "goods_name", "health_name", "is_goods", "is_software", "is_store", "markdown_name", "read",
+    "software_name", "store_root_name",
 ]  # fmt: skip
 
 VENDOR: Final = "vendor"
