@@ -15,6 +15,7 @@ __all__ = [
     "GoodsHeld",
     "HealthSaid",
     "InstallsFrozen",
+    "PaceCounted",
     "PaceHeld",
     "PublicationRefused",
     "ReleaseDwelt",
@@ -52,6 +53,14 @@ class PaceHeld(Body, frozen=True):
     digest: str  # of the pace's canonical bytes
     canaries: int
     counts_after_ms: int  # of this till's own running time; 0 for the root it was installed with
+    pace: str = ""  # its canonical bytes as text: a later root does not carry it any more, and it may still be the one that counts
+
+
+class PaceCounted(Body, frozen=True):
+    """This much more of the till's own running time has passed since it first saw this root's pace (RL5)."""
+
+    root: int
+    ms: int
 
 
 class ReleaseSeen(Body, frozen=True):
