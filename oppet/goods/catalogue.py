@@ -4,11 +4,15 @@ Guards that one bad article never blocks the rest (G8): it is set aside on `reje
 reason, and the others are sold. Guards that a code finds one article or none (G1). Leaves search to search.py, the
 price of the day to article.py and what dates and recalls forbid to freshness.py. Whether the bytes may be believed was
 decided before they came here. Keeps G1, G7, G8 of the rules; 100 000 articles are ready in well under 1.5 s (R19).
+
+New prices come while the till sells: `in_slices` reads a document a piece at a time and `taken_apart` lets go of an old
+catalogue the same way, so that whoever drives them may give the scan the processor between two pieces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, KeysView, Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, KeysView, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -21,10 +25,11 @@ from oppet.goods.freshness import MarkDownRule, Recall
 from oppet.goods.promotions import Promotion
 from oppet.goods.search import SearchIndex
 
-__all__ = ["FORMAT", "Catalogue", "Rejected", "decode"]
+__all__ = ["FORMAT", "Catalogue", "Rejected", "decode", "in_slices"]
 
 FORMAT: Final = 1
 MOST_ARTICLES: Final = 500_000
+SLICE: Final = 200  # records between two pauses: about a millisecond of work
 
 T = TypeVar("T", bound=Struct)
 
@@ -65,22 +70,42 @@ class Catalogue:
     ) -> None:
         self.version = version
         self.made = made
-        set_aside = list(rejected)
-        self._by_number: dict[str, Article] = {}
-        self._by_gtin: dict[str, Article] = {}
-        self._by_scale_code: dict[str, Article] = {}
-        soundness = Soundness()
-        for article in articles:
-            reason = self._admit(article, soundness)
-            if reason is not None:
-                set_aside.append(reason)
-        self._drop_without_pant(set_aside)
         self.promotions = tuple(promotions)
         self.recalls = tuple(recalls)
         self.markdowns = tuple(markdowns)
+        self.rejected: tuple[Rejected, ...] = ()
+        self._by_number: dict[str, Article] = {}
+        self._by_gtin: dict[str, Article] = {}
+        self._by_scale_code: dict[str, Article] = {}
+        self._quick: tuple[Article, ...] = ()
+        self._search = SearchIndex()
+        deque(self._fill(articles, rejected), maxlen=0)
+
+    def _fill(self, articles: Sequence[Article], rejected: Sequence[Rejected]) -> Iterator[None]:
+        """Take in the articles of a catalogue that has none yet, pausing after each slice."""
+        set_aside = list(rejected)
+        soundness = Soundness()
+        for at, article in enumerate(articles, 1):
+            reason = self._admit(article, soundness)
+            if reason is not None:
+                set_aside.append(reason)
+            if not at % SLICE:
+                yield
+        self._drop_without_pant(set_aside)
         self.rejected = tuple(set_aside)
+        yield
         self._quick = tuple(sorted((a for a in self._by_number.values() if a.quick), key=lambda a: (a.quick, a.number)))
-        self._search = SearchIndex(tuple(self._by_number.values()))
+        yield
+        yield from self._search.fill(tuple(self._by_number.values()))
+
+    def taken_apart(self) -> Iterator[None]:
+        """Let go of a catalogue that nobody asks any more, pausing after each slice: freed at once it would hold up a scan."""
+        yield from self._search.taken_apart()
+        for articles in (self._by_gtin, self._by_scale_code, self._by_number):
+            while articles:
+                for _ in range(min(SLICE * 5, len(articles))):
+                    articles.popitem()
+                yield
 
     def _admit(self, article: Article, soundness: Soundness) -> Rejected | None:
         number = article.number
@@ -158,42 +183,71 @@ class Catalogue:
 
 def decode(data: bytes) -> Catalogue:
     """Read one assortment document. Raises BrokenAssortmentError where the document as a whole cannot be read."""
+    slices = in_slices(data)
+    while True:
+        try:
+            next(slices)
+        except StopIteration as done:
+            found = done.value
+            assert isinstance(found, Catalogue), "a generator gives what it returns"
+            return found
+
+
+def in_slices(data: bytes) -> Generator[None, None, Catalogue]:
+    """As `decode`, pausing after each slice of work; what it returns is the catalogue."""
     try:
         document = msgspec.json.decode(data, type=_Document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
         raise BrokenAssortmentError(reason=str(broken)) from None
     if document.format != FORMAT:
         raise BrokenAssortmentError(reason=f"format {document.format} is not {FORMAT}")
+    yield
     rejected: list[Rejected] = []
-    articles = _each(document.articles, Article, "article", "number", rejected)
-    if len(articles) > MOST_ARTICLES:
-        raise BrokenAssortmentError(reason=f"{len(articles)} articles are more than {MOST_ARTICLES}")
-    promotions = _each(document.promotions, Promotion, "promotion", "id", rejected)
-    recalls = _each(document.recalls, Recall, "recall", "id", rejected)
-    markdowns = _each(document.markdowns, MarkDownRule, "markdown", "group", rejected)
-    return Catalogue(document.version, document.made, articles, promotions, recalls, markdowns, rejected)
+    articles = yield from _each(document.articles, Article, "article", "number", rejected)
+    promotions = yield from _each(document.promotions, Promotion, "promotion", "id", rejected)
+    recalls = yield from _each(document.recalls, Recall, "recall", "id", rejected)
+    markdowns = yield from _each(document.markdowns, MarkDownRule, "markdown", "group", rejected)
+    catalogue = Catalogue(document.version, document.made, (), promotions, recalls, markdowns)
+    yield from catalogue._fill(articles, rejected)
+    return catalogue
 
 
-def _each(raw: msgspec.Raw, kind: type[T], what: str, key: str, rejected: list[Rejected]) -> list[T]:
-    """Read a list at once where all is well, else record by record."""
-    data = bytes(raw)
+def _each(
+    raw: msgspec.Raw, kind: type[T], what: str, key: str, rejected: list[Rejected]
+) -> Generator[None, None, list[T]]:
+    """Read a list slice by slice, and record by record in a slice where not all is well."""
     try:
-        return msgspec.json.decode(data, type=list[kind])  # type: ignore[valid-type]
-    except msgspec.ValidationError:
-        pass
-    try:
-        records = msgspec.json.decode(data, type=list[msgspec.Raw])
+        records = msgspec.json.decode(raw, type=list[msgspec.Raw])
     except msgspec.ValidationError as broken:
         raise BrokenAssortmentError(reason=f"{what}: {broken}") from None
+    if len(records) > MOST_ARTICLES:
+        raise BrokenAssortmentError(reason=f"{len(records)} records of {what} are more than {MOST_ARTICLES}")
+    yield
     good: list[T] = []
-    decoder = msgspec.json.Decoder(kind)
+    several = msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]
+    one = msgspec.json.Decoder(kind)
+    for at in range(0, len(records), SLICE):
+        some = records[at : at + SLICE]
+        try:
+            good += several.decode(b"[%b]" % b",".join(some))
+        except msgspec.ValidationError:
+            good += _one_by_one(some, one, what, key, rejected)
+        yield
+    while records:
+        del records[-SLICE * 5 :]
+        yield
+    return good
+
+
+def _one_by_one(
+    records: Sequence[msgspec.Raw], decoder: msgspec.json.Decoder[T], what: str, key: str, rejected: list[Rejected]
+) -> Iterator[T]:
     for record in records:
         try:
-            good.append(decoder.decode(record))
+            yield decoder.decode(record)
         except msgspec.ValidationError as broken:
             reason, _, path = str(broken).partition(" - at ")
             rejected.append(Rejected(what, _named(record, key), path.strip("`").removeprefix("$.") or "?", reason))
-    return good
 
 
 def _named(record: msgspec.Raw, key: str) -> str:

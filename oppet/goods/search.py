@@ -8,7 +8,7 @@ words, how many candidates. Hostile text finds nothing and harms nothing. Keeps 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain, islice
 from typing import Final
@@ -24,6 +24,7 @@ MOST_WORDS: Final = 6
 MOST_CANDIDATES: Final = 4000
 MOST_RANKED: Final = 300
 SHORTEST_NUMBER: Final = 3
+SLICE: Final = 200  # articles between two pauses while it is built
 _NO_ACCENT: Final = {"ø": "o", "æ": "ae", "ß": "ss", "ð": "d", "þ": "th", "ł": "l", "đ": "d", "œ": "oe"}
 _KEPT: Final = b"abcdefghijklmnopqrstuvwxyz0123456789\n"
 _TO_SPACE: Final = bytes(code if code in _KEPT else 32 for code in range(256))
@@ -45,22 +46,52 @@ def fold(text: str) -> str:
 class SearchIndex:
     """Built once from the articles of a catalogue; only asked afterwards."""
 
-    def __init__(self, articles: Sequence[Article]) -> None:
-        self._articles = articles
-        postings: defaultdict[str, list[int]] = defaultdict(list)
+    def __init__(self, articles: Sequence[Article] = ()) -> None:
+        self._articles: Sequence[Article] = ()
         self._names: list[str] = []
-        for place, name in enumerate(fold("\n".join([article.name for article in articles])).split("\n")):
-            words = name.split()
-            self._names.append(f" {' '.join(words)} ")
-            for word in words:
-                postings[word].append(place)
+        self._words: list[str] = []
+        self._postings: list[list[int]] = []
+        self._before: list[int] = [0]
+        self._in_order: list[tuple[str, int]] = []
+        self._gtins = ""
+        self._line_starts: list[int] = [0]
+        deque(self.fill(articles), maxlen=0)
+
+    def fill(self, articles: Sequence[Article]) -> Iterator[None]:
+        """Take in the articles of an index that has none yet, pausing after each slice."""
+        postings: defaultdict[str, list[int]] = defaultdict(list)
+        lines: list[str] = []
+        for start in range(0, len(articles), SLICE):
+            some = articles[start : start + SLICE]
+            for place, name in enumerate(fold("\n".join([article.name for article in some])).split("\n"), start):
+                words = name.split()
+                self._names.append(f" {' '.join(words)} ")
+                for word in words:
+                    postings[word].append(place)
+            for place, article in enumerate(some, start):
+                self._in_order.append((article.number, place))
+                line = " ".join(article.gtins)
+                lines.append(line)
+                self._line_starts.append(self._line_starts[-1] + len(line) + 1)
+            yield
+        self._articles = articles
         self._words = sorted(postings)
         self._postings = [postings[word] for word in self._words]
         self._before = [0, *accumulate(map(len, self._postings))]
-        self._in_order = sorted((article.number, place) for place, article in enumerate(articles))
-        lines = [" ".join(article.gtins) for article in articles]
+        yield
+        self._in_order.sort()
+        yield
         self._gtins = "\n".join(lines)
-        self._line_starts = [0, *accumulate(len(line) + 1 for line in lines)]
+
+    def taken_apart(self) -> Iterator[None]:
+        """Let go of an index that nobody asks any more, pausing after each slice."""
+        self._articles = ()
+        big: tuple[list[str] | list[list[int]] | list[tuple[str, int]] | list[int], ...]
+        big = (self._names, self._postings, self._in_order, self._line_starts, self._before, self._words)
+        for held in big:
+            while held:
+                del held[-SLICE * 5 :]
+                yield
 
     def find(self, words: str, limit: int = 20) -> list[Article]:
         """At most `limit` articles, best first: whole words before beginnings, short names before long."""

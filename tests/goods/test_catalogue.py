@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from oppet.goods.assortment import merge
-from oppet.goods.catalogue import Catalogue, decode
+from oppet.goods.catalogue import Catalogue, decode, in_slices
 from oppet.goods.codes import read
 from oppet.goods.errors import BrokenAssortmentError, UnknownArticleError, UnknownCodeError
 from oppet.yardstick.assortment import filled_up
@@ -176,3 +176,24 @@ def test_g9_a_search_among_a_hundred_thousand_gives_few_and_real_answers(large: 
 def test_g8_the_same_seed_gives_the_same_assortment() -> None:
     assert filled_up(demo(), 3000) == filled_up(demo(), 3000)
     assert filled_up(demo(), 3000) != filled_up(demo(), 3000, seed=1)
+
+
+def test_r19_a_document_read_in_slices_is_the_same_catalogue_and_goes_as_it_came() -> None:
+    bad = {**an_article("7"), "vat": 12}
+    data = a_document(*(an_article(str(number), name=f"Vara {number}") for number in range(1000, 3000)), bad)
+    slices, pauses = in_slices(data), 0
+    found = Catalogue("", "", ())
+    try:
+        while True:
+            next(slices)
+            pauses += 1
+    except StopIteration as done:
+        found = done.value
+    whole = decode(data)
+    assert pauses > 20
+    assert list(found) == list(whole)
+    assert found.rejected == whole.rejected
+    assert [rejected.number for rejected in found.rejected] == ["7"]
+    assert found.search("vara 2500") == whole.search("vara 2500") != []
+    assert sum(1 for _ in found.taken_apart()) > 2
+    assert len(found) == 0
