@@ -11,13 +11,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
-import io
 import secrets
 import socket
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -26,6 +25,7 @@ from oppet.base import canonical
 from oppet.base.errors import OppetError, UnavailableError, UntrustedError
 from oppet.base.words import N_
 from oppet.drivers.tls import wrapped
+from oppet.drivers.wire import Line, Wire, why
 from oppet.sync.enrolment import ENROL_PATH, Enrolled, Request, check_answer, make_request
 from oppet.sync.errors import (
     BadCertificateError,
@@ -100,7 +100,7 @@ class KeeperClient:
         self.seen = ""  # SHA-256 of the certificate shown last
         self._timeout_s = timeout_s
         self._unpinned = unpinned
-        self._line: _Line | None = None
+        self._line: Line | None = None
         self._closed = False
 
     # --- what may be asked
@@ -179,7 +179,7 @@ class KeeperClient:
             raise
 
     def _exchange(
-        self, line: _Line, method: str, path: str, body: bytes, media: str, deadline: float
+        self, line: Line, method: str, path: str, body: bytes, media: str, deadline: float
     ) -> tuple[int, Mapping[str, str], bytes]:
         line.wire.deadline = deadline
         line.stale = True  # until the keeper has begun to answer
@@ -198,10 +198,10 @@ class KeeperClient:
             line.stale = False
             raise self._away(N_("no answer in time")) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise self._away(_why(error)) from None
+            raise self._away(why(error)) from None
         return answer.status, headers, data
 
-    def _open(self, deadline: float) -> _Line:
+    def _open(self, deadline: float) -> Line:
         """Connect, and compare the certificate before anything is sent. Raises KeeperAwayError, WrongKeeperError."""
         if self._closed:
             raise self._away(N_("the connection was let go"))
@@ -211,15 +211,15 @@ class KeeperClient:
             plain = socket.create_connection((host, port), timeout=left)
             try:
                 plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                wire = _Wire(self._pinned(plain, deadline) if secure else plain, deadline)
+                wire = Wire(self._pinned(plain, deadline) if secure else plain, deadline)
             except BaseException:
                 plain.close()
                 raise
         except TimeoutError:
             raise self._away(N_("no answer in time")) from None
         except (OSError, ValueError) as error:
-            raise self._away(_why(error)) from None
-        line = _Line(host, port, wire, prefix)
+            raise self._away(why(error)) from None
+        line = Line(host, port, wire, prefix)
         if self._closing():
             line.close()
             raise self._away(N_("the connection was let go"))
@@ -301,87 +301,6 @@ def enrol_first(
     finally:
         client.close()
     return enrolled
-
-
-class _Wire:
-    """A socket as http.client wants it, with one deadline over everything that is sent and read."""
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self.deadline = deadline
-        self._sock = sock
-        self._readers = 0
-        self._left = False
-
-    def sendall(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            self._set_timeout()
-            view = view[self._sock.send(view[: 1 << 16]) :]
-
-    def receive(self, buffer: memoryview) -> int:
-        self._set_timeout()
-        return self._sock.recv_into(buffer)
-
-    def _set_timeout(self) -> None:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._sock.settimeout(left)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        self._readers += 1
-        return io.BufferedReader(_Reader(self))
-
-    def reader_left(self) -> None:
-        self._readers -= 1
-        if self._left and self._readers <= 0:
-            self._sock.close()
-
-    def close(self) -> None:
-        self._left = True
-        if self._readers <= 0:
-            self._sock.close()
-
-    def interrupt(self) -> None:
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, wire: _Wire) -> None:
-        self._wire: _Wire | None = wire
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        return self._wire.receive(memoryview(buffer)) if self._wire is not None else 0
-
-    def close(self) -> None:
-        wire, self._wire = self._wire, None
-        super().close()
-        if wire is not None:
-            wire.reader_left()
-
-
-class _Line(http.client.HTTPConnection):
-    """http.client's words on our wire; never connects by itself."""
-
-    auto_open = 0
-
-    def __init__(self, host: str, port: int, wire: _Wire, prefix: str) -> None:
-        super().__init__(host, port)
-        self.wire, self.prefix = wire, prefix
-        self.stale = False
-        self.sock: Any = wire
-
-    def close(self) -> None:
-        super().close()
-        self.wire.close()
-
-
-def _why(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _pause_s(said: object, header: str | None) -> int:
