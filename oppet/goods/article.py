@@ -27,6 +27,7 @@ __all__ = [
     "ShownText",
     "Soundness",
     "price_at",
+    "price_or_none",
     "unit_price_ore",
 ]
 
@@ -81,6 +82,14 @@ def price_at(article: Article, when: str) -> Price:
 
     Among prices that begin together the one written last counts.
     """
+    chosen = price_or_none(article, when)
+    if chosen is None:
+        raise NoPriceError(name=article.name, when=when)
+    return chosen
+
+
+def price_or_none(article: Article, when: str) -> Price | None:
+    """As `price_at`, for whoever compares assortments: an article may have no price at a moment."""
     chosen: Price | None = None
     for price in article.prices:
         if (
@@ -89,8 +98,6 @@ def price_at(article: Article, when: str) -> Price:
             and (chosen is None or price.valid_from >= chosen.valid_from)
         ):
             chosen = price
-    if chosen is None:
-        raise NoPriceError(name=article.name, when=when)
     return chosen
 
 
