@@ -26,9 +26,9 @@ from oppet.drivers.clock import SystemClock
 from oppet.drivers.terminal_line import NoAnswerError, NotSentError, Pin, TerminalLine
 from oppet.drivers.terminal_notices import NoticePort
 from oppet.payments import board, nexo
-from oppet.payments.nexo import Ends, NotOurAnswerError, Opened, Reading, Slip, Standing
+from oppet.payments.nexo import Ends, NotOurAnswerError, Opened, Reading, Standing
 from oppet.payments.nexo_crypto import NONCE_BYTES, NexoKey, decrypt, encrypt, is_secured
-from oppet.payments.paths import Answer, PathNow, PathWarning, Progress, Work
+from oppet.payments.paths import Answer, PathNow, PathWarning, Progress, Slip, Work
 from oppet.payments.steps import MEMORY_MS
 from oppet.payments.tender import (
     ABORT,

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from oppet.drivers.hq_rows import AskedTender, PathState, Rows, safe_text
+from oppet.payments.paths import ALONE, DOWN
 from oppet.payments.tender import (
     ABORTING,
     APPROVED,
@@ -94,6 +95,7 @@ class _Seen(msgspec.Struct):
     means: str
     state: str
     why: str = ""
+    alone: bool = False
 
 
 _sent = msgspec.json.Decoder(_Sent)
@@ -108,9 +110,8 @@ def read(rows: Rows, kind: str, body: msgspec.Raw, seq: int, day: str, time: str
     if kind == "path_seen":
         seen = _seen.decode(body)
         name = safe_text(seen.path)
-        rows.path_state[name] = PathState(
-            name, safe_text(seen.means), safe_text(seen.state), safe_text(seen.why), time, seq
-        )
+        state = ALONE if (seen.state, seen.alone) == (DOWN, True) else safe_text(seen.state)
+        rows.path_state[name] = PathState(name, safe_text(seen.means), state, safe_text(seen.why), time, seq)
     elif kind == "tender_sent":
         _put(rows, _of_sent(_sent.decode(body), seq, day, time))
     elif kind == "tender_heard":

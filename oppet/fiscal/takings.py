@@ -22,6 +22,7 @@ from oppet.journal.kinds import (
     TenderSent,
     TenderTaken,
 )
+from oppet.payments.paths import ALONE, DOWN
 from oppet.payments.tender import (
     APPROVED,
     AT_RISK,
@@ -94,8 +95,9 @@ class Takings(msgspec.Struct):
         """Go on with the next entry. Raises ValueError, OverflowError for a time that is none."""
         if isinstance(body, PathSeen):
             name = clip(body.path, 40)
+            state = ALONE if (body.state, body.alone) == (DOWN, True) else clip(body.state, 20)
             if name in self.paths or len(self.paths) < MOST_WAYS:
-                self.paths[name] = PathLine(name, clip(body.means, 20), clip(body.state, 20), clip(body.why), time)
+                self.paths[name] = PathLine(name, clip(body.means, 20), state, clip(body.why), time)
         elif isinstance(body, TenderSent | TenderHeard | TenderTaken):
             self._tender(time, body)
         elif isinstance(body, Receipt | SaleAbandoned):

@@ -52,9 +52,12 @@ MOST_PERIOD = 366
 FILES = only(VIEWER, OPERATIONS, FINANCE)
 MONEY = only(FINANCE)
 MEDIA = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
-STATES = ("down", "slow", "unknown", "working")  # the worst first
-SIGNS = {"working": "ok", "slow": "late", "down": "off", "unknown": "open"}
-STATE_WORDS = {"working": N_("works"), "slow": N_("slow"), "down": N_("down"), "unknown": N_("not known")}
+STATES = ("down", "alone", "slow", "unknown", "working")  # the worst first
+SIGNS = {"working": "ok", "slow": "late", "alone": "warn", "down": "off", "unknown": "open"}
+STATE_WORDS = {
+    "working": N_("works"), "slow": N_("slow"), "alone": N_("offline: the terminal decides"), "down": N_("down"),
+    "unknown": N_("not known"),
+}  # fmt: skip
 TENDER_WORDS = {
     "asked": N_("asked"), "aborting": N_("being stopped"), "unknown": N_("nobody knows"), "approved": N_("paid"),
     "partial": N_("paid in part"), "declined": N_("not paid"), "accepted_at_risk": N_("taken at risk"),
@@ -292,7 +295,9 @@ def _means(rows: Sequence[PathRow]) -> tuple[MeansBoard, ...]:
         {row.means for row in rows}, key=lambda word: (list(MEANS).index(word) if word in MEANS else 99, word)
     ):
         count = Counted(row.state for row in rows if row.means == means)
-        found.append(MeansBoard(means, count["working"], count["slow"], count["down"], count["unknown"]))
+        found.append(
+            MeansBoard(means, count["working"], count["slow"] + count["alone"], count["down"], count["unknown"])
+        )
     return tuple(found)
 
 

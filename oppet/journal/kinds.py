@@ -517,6 +517,7 @@ class PathSeen(Body, frozen=True):
     means: str
     state: str  # working | slow | down | unknown
     why: str = ""
+    alone: bool = False  # it can still approve with no line to the outside
 
 
 class GiftCardMoved(Body, frozen=True):

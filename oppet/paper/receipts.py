@@ -17,6 +17,7 @@ from oppet.journal.kinds import CopyMade, Evidence, LineDiscount, Receipt, Recei
 from oppet.paper.code_text import parts
 from oppet.paper.sheet import BLANK, CUT, RULE, Paper, Row, Say, amount, joined, shortened, when
 from oppet.payments.means import MEANS
+from oppet.payments.paths import Slip
 
 __all__ = [
     "COPY",
@@ -38,6 +39,7 @@ __all__ = [
     "printed_again",
     "quantity",
     "receipt_paper",
+    "signature_paper",
     "vat_rows",
     "with_code",
 ]
@@ -250,6 +252,15 @@ def merchant_papers(receipt: Receipt, instant: str, say: Say) -> tuple[Paper, ..
         for tender in receipt.tenders
         if tender.means == CARD and tender.evidence is not None and tender.evidence.offline and receipt.kind == "sale"
     )  # fmt: skip
+
+
+def signature_paper(slip: Slip, say: Say) -> Paper:
+    """The terminal's own copy for the shop where it wants a signature: every line it gave, and a place to sign (nexo reference §2)."""
+    name = say(N_("The shop's copy: to be signed"))
+    mark = Row(NO_RECEIPT, style="mark")
+    lines = (Row(left, right) for left, right in slip.lines)
+    place = Row("_" * 32, style="centre"), Row(say(N_("The customer's signature")), style="centre")
+    return Paper(name, (mark, Row(name, style="title"), BLANK, *lines, RULE, BLANK, BLANK, *place, mark, CUT))
 
 
 def vat_rows(vat: tuple[VatAmount, ...], sign: int, say: Say) -> Iterator[Row]:

@@ -22,7 +22,7 @@ from oppet.base.money import LARGEST_ORE
 from oppet.base.words import N_
 from oppet.journal.kinds import Evidence
 from oppet.payments.pan import card_numbers, mask_cards
-from oppet.payments.paths import Work
+from oppet.payments.paths import Slip, Work
 from oppet.payments.tender import (
     APPROVED,
     AT_RISK,
@@ -37,7 +37,7 @@ from oppet.payments.tender import (
 )
 
 __all__ = [
-    "BUSY", "Ends", "NotOurAnswerError", "Notice", "Opened", "Reading", "Slip", "Standing", "abort", "diagnosis", "knows", "login",
+    "BUSY", "Ends", "NotOurAnswerError", "Notice", "Opened", "Reading", "Standing", "abort", "diagnosis", "knows", "login",
     "open_answer", "open_notice", "own_service", "payment", "read_diagnosis", "read_login", "read_payment", "read_reversal",
     "read_status", "reversal", "service_of", "status",
 ]  # fmt: skip
@@ -83,14 +83,6 @@ class Ends(msgspec.Struct, frozen=True):
 
     sale: str  # SaleID
     poi: str  # POIID: model and serial number
-
-
-class Slip(msgspec.Struct, frozen=True):
-    """A receipt of the terminal's own: what the customer or the shop is to have on paper."""
-
-    whose: str  # CustomerReceipt, CashierReceipt …
-    signature: bool
-    lines: tuple[tuple[str, str], ...]  # left and right
 
 
 class Reading(msgspec.Struct, frozen=True):

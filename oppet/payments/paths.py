@@ -15,6 +15,7 @@ import msgspec
 from oppet.journal.kinds import Evidence
 
 __all__ = [
+    "ALONE",
     "DOWN",
     "SLOW",
     "UNSEEN",
@@ -25,11 +26,14 @@ __all__ = [
     "PayPath",
     "Progress",
     "Rings",
+    "Slip",
+    "Slips",
     "Warns",
     "Work",
 ]
 
 WORKING, SLOW, DOWN, UNSEEN = "working", "slow", "down", "unknown"
+ALONE = "alone"  # on a board: down, and its terminal may still approve by itself
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -88,6 +92,23 @@ class Rings(Protocol):
     """A path that says when there is something to hear: whoever ticks sets `bell`, and waits no longer than it must."""
 
     bell: Callable[[], None]
+
+
+class Slip(msgspec.Struct, frozen=True):
+    """A receipt of the terminal's own: what the customer or the shop is to have on paper."""
+
+    whose: str  # CustomerReceipt, CashierReceipt …
+    signature: bool
+    lines: tuple[tuple[str, str], ...]  # left and right
+
+
+@runtime_checkable
+class Slips(Protocol):
+    """A path whose terminal makes receipts of its own, beside ours."""
+
+    def slips(self, request: str) -> Sequence[Slip]:
+        """Those of a payment, while they are remembered."""
+        ...
 
 
 class PathWarning(msgspec.Struct, frozen=True):

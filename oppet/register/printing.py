@@ -6,7 +6,8 @@ A receipt is an entry first. If every path fails the sale stands and the receipt
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 from oppet.base.errors import UnavailableError
 from oppet.journal.kinds import CopyMade, Receipt, ReceiptPrinted, ReportMade
@@ -18,13 +19,17 @@ from oppet.paper.receipts import (
     only_to_see,
     printed_again,
     receipt_paper,
+    signature_paper,
 )
 from oppet.paper.reports import report_paper
 from oppet.paper.sheet import Paper, Say
+from oppet.payments.paths import Slip
 from oppet.register.desk import Desk
 from oppet.register.state import COPY, NORMAL, TRAINING, Unprinted
 
 __all__ = ["Coder", "Printing"]
+
+SHOPS: Final = "CashierReceipt"  # the terminal's word for the shop's copy
 
 
 class Coder(Protocol):
@@ -129,6 +134,14 @@ class Printing:
         if filed is None or not isinstance(filed.body, Receipt):
             return
         papers = merchant_papers(filed.body, filed.time, self._say)
+        self._on_paper(papers)
+
+    def to_sign(self, slips: Sequence[Slip]) -> None:
+        """What the terminal wants the customer to sign for the shop: printed at once, before the goods leave (reference §6)."""
+        self._on_paper([signature_paper(slip, self._say) for slip in slips if slip.signature and slip.whose == SHOPS])
+
+    def _on_paper(self, papers: Sequence[Paper]) -> None:
+        """By the first printer that works; nothing waits for it."""
         for path in (path for path in self._desk.ports.paths if papers and path.kind == "paper"):
             try:
                 for paper in papers:

@@ -32,7 +32,7 @@ from oppet.journal.kinds import (
 from oppet.payments import risk, steps
 from oppet.payments.board import choose
 from oppet.payments.giftcard import NotAGiftCardError, card_token
-from oppet.payments.paths import Answer, PathNow, PayPath, Progress, Warns, Work
+from oppet.payments.paths import Answer, PathNow, PayPath, Progress, Slips, Warns, Work
 from oppet.payments.tender import (
     ABORT,
     APPROVED,
@@ -57,6 +57,7 @@ from oppet.payments.vouchers import VoucherUsedError, allow_alone, read_voucher
 from oppet.register.checkout import Checkout, Outcome
 from oppet.register.desk import Desk, unsettled
 from oppet.register.errors import NotPossibleNowError, PathBusyError, PathMissingError, TenderOpenError
+from oppet.register.printing import Printing
 from oppet.register.returns import Returns
 from oppet.sale import basket as baskets
 from oppet.sale.basket import Basket
@@ -87,9 +88,10 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Tenders:
-    def __init__(self, desk: Desk, checkout: Checkout, returns: Returns) -> None:
+    def __init__(self, desk: Desk, checkout: Checkout, returns: Returns, printing: Printing) -> None:
         self._desk = desk
         self._checkout = checkout
+        self._printing = printing
         self._returns = returns
         self._sent: dict[str, int] = {}  # request → the counter when it went out, in this run
         self._last: dict[tuple[int, int], int] = {}  # tender → the counter at its last exchange, in this run
@@ -391,6 +393,14 @@ class Tenders:
         self._last[attempt.key] = desk.ports.clock.counter()
         if attempt.over:
             del self._last[attempt.key]
+        if answer.outcome in PAID and answer.what != ABORT:
+            self._sign(attempt)
+
+    def _sign(self, attempt: Attempt) -> None:
+        """What the terminal wants on paper besides our receipt."""
+        path = self._paths[attempt.path]  # it has just answered
+        if isinstance(path, Slips):
+            self._printing.to_sign(path.slips(attempt.request))
 
     def _consequence(self, attempt: Attempt, heard: TenderHeard) -> Sequence[Body]:
         """What belongs into the same durable group: the sale counts it, gives it back, or a person must look."""
@@ -521,8 +531,8 @@ class Tenders:
             seen = self._desk.state.paths.get(name)
             if now.state == "unknown" and seen is None:
                 continue
-            if seen is None or seen.state != now.state:
-                self._desk.write(PathSeen(name, path.means, now.state, now.why[:80]), sign=False)
+            if seen is None or (seen.state, seen.alone) != (now.state, now.offline):
+                self._desk.write(PathSeen(name, path.means, now.state, now.why[:80], now.offline), sign=False)
 
     def _progress(self, attempt: Attempt) -> Progress | None:
         path = self._paths.get(attempt.path)

@@ -42,7 +42,7 @@ class Till:
         self.returns = Returns(self.desk, by_code)
         self.drawer = Drawer(self.desk, self.printing)
         self.reserve = Reserve(self.desk)
-        self.tenders = Tenders(self.desk, self.checkout, self.returns)
+        self.tenders = Tenders(self.desk, self.checkout, self.returns, self.printing)
 
     def start(self, opening: EpochOpened) -> Outcome | None:
         """Begin a run: `opening` is the first entry of a new epoch's journal and is written once. Settles what was

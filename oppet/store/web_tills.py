@@ -94,8 +94,8 @@ def _view(invitation: Invitation, look: Look) -> InvitationView:
 
 # --- payments ---------------------------------------------------------------------------------------------------------
 
-SIGNS = {"working": "ok", "slow": "late", "down": "off"}
-STATES = {"working": N_("works"), "slow": N_("slow"), "down": N_("down")}
+SIGNS = {"working": "ok", "slow": "late", "alone": "late", "down": "off"}
+STATES = {"working": N_("works"), "slow": N_("slow"), "alone": N_("offline: the terminal decides"), "down": N_("down")}
 WORST_FIRST = ("off", "late", "open", "ok")
 Place = tuple[str, str, str]  # a terminal's total: till, path, local day
 

@@ -78,3 +78,10 @@ def test_r21_nonsense_makes_nothing_grow() -> None:
         takings.read(time, TenderHeard(n, 2, "status", f"r{n}", "approved", 100))
     assert max(len(takings.paths), len(takings.ways), len(takings.attempts), len(takings.risky)) <= 300
     assert takings.risk_ore(DAY) == 200_000, "counted all the same"
+
+
+def test_pt8_a_terminal_that_decides_alone_is_said_so_on_every_board() -> None:
+    takings, time = Takings(), "2026-11-22T10:00:00.000Z"
+    takings.read(time, PathSeen("card-1", "card", "down", "host", alone=True))
+    takings.read(time, PathSeen("swish", "swish", "down", "line"))
+    assert {name: line.state for name, line in takings.paths.items()} == {"card-1": "alone", "swish": "down"}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from oppet.journal.kinds import Evidence
-from oppet.payments.paths import Answer, PathNow, Progress, Work
+from oppet.payments.paths import Answer, PathNow, Progress, Slip, Work
 
 __all__ = ["FakeService"]
 
@@ -37,6 +37,7 @@ class FakeService:
         default_factory=dict
     )  # reversal request → what it came to, of which payment
     answers: list[Answer] = field(default_factory=list)
+    receipts: list[Slip] = field(default_factory=list)  # the terminal's own, of every payment
 
     def name_request(self, till: str, epoch: int, number: int) -> str:
         return f"{epoch}{number:05d}"
@@ -110,6 +111,9 @@ class FakeService:
 
     def progress(self, request: str) -> Progress | None:
         return Progress(self.stage, self.qr)
+
+    def slips(self, request: str) -> Sequence[Slip]:
+        return self.receipts if request in self.charged else ()
 
     def now(self) -> PathNow:
         return PathNow("down" if self.away else "working", offline=self.away and self.alone)

@@ -12,6 +12,7 @@ from oppet.journal.kinds import (
     CaseOpened,
     Elsewhere,
     Evidence,
+    PathSeen,
     Receipt,
     ReportMade,
     SaleAbandoned,
@@ -20,7 +21,7 @@ from oppet.journal.kinds import (
     TenderSent,
     TenderTaken,
 )
-from oppet.payments.paths import Work
+from oppet.payments.paths import Slip, Work
 from oppet.payments.risk import RiskLimits, RiskTooHighError
 from oppet.register.desk import Rules
 from oppet.register.errors import (
@@ -330,6 +331,32 @@ def test_pt6_the_shops_slip_of_an_offline_card_follows_the_receipt_and_nothing_w
         till.tenders.tick()
     assert [paper.name.split()[0] for paper in world.paths[0].printed] == ["Kassakvitto", "The"]
     assert len(world.bodies(Receipt)) == 2
+
+
+def test_pt1_what_the_terminal_wants_signed_is_printed_at_once_and_the_customers_copy_is_not(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    card.receipts = [
+        Slip("CustomerReceipt", signature=False, lines=(("TOTAL", "16,90"),)),
+        Slip("CashierReceipt", signature=True, lines=(("TOTAL", "16,90"), ("AID", "A0000000031010"))),
+    ]
+    till.tenders.ask("card-1", PRICE)
+    till.tenders.tick()
+    names = [paper.name for paper in world.paths[0].printed]
+    assert names[0] == "The shop's copy: to be signed"
+    assert len(names) == 2
+    rows = [row.left for row in world.paths[0].printed[0].rows]
+    assert "AID" in rows
+
+
+def test_pt8_the_board_says_that_a_terminal_without_its_line_still_decides_alone(tmp_path: Path) -> None:
+    till, world, card = shop(tmp_path)
+    later(till, world)
+    card.away = card.alone = True
+    later(till, world)
+    card.alone = False
+    later(till, world)
+    seen = [body for body in world.bodies(PathSeen) if isinstance(body, PathSeen)]
+    assert [(body.state, body.alone) for body in seen] == [("working", False), ("down", True), ("down", False)]
 
 
 def test_pt5_an_answer_to_another_request_is_dropped(tmp_path: Path) -> None:
