@@ -22,6 +22,7 @@ from oppet.base.clock import utc_text
 from oppet.base.signing import Signer
 from oppet.bench.sale import basket_codes, sell
 from oppet.drivers.clock import SystemClock
+from oppet.drivers.keepers import Keepers
 from oppet.drivers.keys import make_key
 from oppet.drivers.processes import Helper
 from oppet.drivers.tls import load_or_make, server_context
@@ -34,7 +35,6 @@ from oppet.store.settings import Enrolment
 from oppet.sync.certificates import StoreCertificate, TillCertificate, make_paper
 from oppet.sync.enrolment import Enrolled
 from oppet.sync.messages import KeeperInfo
-from oppet.till.keepers import Keepers
 from oppet.yardstick.measure import conditions, percentiles, result
 from oppet.yardstick.store import SECRET, demo_assortment, open_for_bench, scratch
 

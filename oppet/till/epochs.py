@@ -22,13 +22,13 @@ from oppet.drivers import files
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.journal_file import JournalFile
 from oppet.drivers.keeper_client import enrol_first
+from oppet.drivers.keepers import Keepers
 from oppet.drivers.keys import load_key, load_or_make_key, rename_key
 from oppet.drivers.upload import JournalSource
 from oppet.journal.kinds import EpochClosed, kind_of
 from oppet.sync.copies import may_wipe
 from oppet.sync.enrolment import Enrolled
 from oppet.sync.errors import UnkeptError
-from oppet.till.keepers import Keepers
 from oppet.till.settings import read_settings
 
 __all__ = ["EnrolledElseError", "EpochFiles", "PapersUnfitError", "enrol", "epochs_in", "newest", "retire"]

@@ -28,6 +28,7 @@ from oppet.drivers.control_unit_skattedosan import SkattedosanUnit
 from oppet.drivers.control_unit_xccsp import XccspUnit
 from oppet.drivers.gift_path import GiftCardPath
 from oppet.drivers.journal_file import JournalFile
+from oppet.drivers.keepers import Keepers
 from oppet.drivers.keys import load_key, load_passphrase, make_key
 from oppet.drivers.neighbours import DEADLINE_S, LaneNeighbours
 from oppet.drivers.pins import ArgonPins, digest_of
@@ -53,7 +54,6 @@ from oppet.sale.tokens import invoice_customers
 from oppet.sync.enrolment import Enrolled
 from oppet.sync.lanes import Ask, Told
 from oppet.till.epochs import EpochFiles, epochs_in, newest
-from oppet.till.keepers import Keepers
 from oppet.till.settings import (
     GiftCardSettings,
     NexoSettings,

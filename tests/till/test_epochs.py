@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from oppet.drivers import keepers as keeping
 from oppet.drivers.journal_file import JournalFile
 from oppet.drivers.keys import load_key
 from oppet.journal.entry import body_of
@@ -20,7 +21,6 @@ from oppet.sync.certificates import Directory, Revocation, StoreCertificate, Til
 from oppet.sync.enrolment import Enrolled, Request, seal_answer
 from oppet.sync.errors import BadCertificateError, EpochRevokedError, OldImageError, UnkeptError
 from oppet.sync.messages import KeeperInfo
-from oppet.till import keepers as keeping
 from oppet.till.epochs import EnrolledElseError, EpochFiles, PapersUnfitError, enrol, epochs_in, newest, retire
 from oppet.till.main import Opened, open_till
 from tests.drivers.keepers import Served, served

@@ -10,14 +10,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from oppet.drivers import keepers as keeping
 from oppet.drivers.clock import SystemClock
+from oppet.drivers.keepers import Keepers
 from oppet.sync.certificates import Directory, Revocation, make_paper
 from oppet.sync.copies import BUDGET_MS
 from oppet.sync.enrolment import Enrolled
 from oppet.sync.errors import EpochRevokedError, ForkedError, OldImageError
 from oppet.sync.messages import KeeperInfo, Paper
-from oppet.till import keepers as keeping
-from oppet.till.keepers import Keepers
 from tests.drivers.keepers import hanging, served
 from tests.drivers.test_upload import until
 from tests.sync.chain import HQ, MANAGER, OTHER, WHEN, History, a_directory
