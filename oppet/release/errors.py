@@ -7,6 +7,7 @@ from oppet.base.words import N_
 
 __all__ = [
     "MetadataRefusedError",
+    "NotPublishedError",
     "PublicationAwayError",
     "PublicationMalformedError",
     "TargetRefusedError",
@@ -31,3 +32,9 @@ class TargetRefusedError(UntrustedError):
 
 class PublicationAwayError(UnavailableError):
     sentence = N_("Nothing can be fetched from {source}: {reason}. What is here stays in use.")
+
+
+class NotPublishedError(PublicationAwayError):
+    """The source answers, and has no such file."""
+
+    sentence = N_("{source} has no “{name}”.")

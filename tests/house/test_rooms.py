@@ -203,3 +203,12 @@ def test_h4_a_contract_fails_when_broken(skeleton: Path, name: str) -> None:
     assert answer.returncode == 1, answer.stdout + answer.stderr
     broken = [row for row in answer.stdout.splitlines() if row.endswith("BROKEN")]
     assert any(contract in row for row in broken), answer.stdout
+
+
+def test_rl13_nothing_a_till_or_a_store_loads_can_cut_a_release() -> None:
+    """What cuts images into pieces is where releases are made, and on no till."""
+    words = "import sys, oppet.till.main, oppet.store.main, oppet.drivers.obtaining; print('fastcdc' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "False"
+    importers = [path for room in rooms() for path, tree in trees(room.name) if "fastcdc" in imported(tree)]
+    assert [path.name for path in importers] == ["chunking.py"]
