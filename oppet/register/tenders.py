@@ -398,7 +398,7 @@ class Tenders:
 
     def _sign(self, attempt: Attempt) -> None:
         """What the terminal wants on paper besides our receipt."""
-        path = self._paths[attempt.path]  # it has just answered
+        path: object = self._paths.get(attempt.path)
         if isinstance(path, Slips):
             self._printing.to_sign(path.slips(attempt.request))
 
