@@ -37,7 +37,7 @@ from tuf.ngclient.fetcher import FetcherInterface
 from oppet.base.errors import clip
 from oppet.drivers.tls import wrapped
 from oppet.drivers.wire import Line, Wire, why
-from oppet.release.errors import PublicationAwayError, TargetRefusedError
+from oppet.release.errors import NotPublishedError, PublicationAwayError, TargetRefusedError
 
 __all__ = ["LIMITS", "FolderSource", "HttpSource", "Limits", "Source", "SourceAwayError", "WrongPinError"]
 
@@ -85,7 +85,7 @@ class Source(FetcherInterface):
             self._until = before
 
     def read(self, path: str, most: int) -> bytes:
-        """Give a file of the tree. Raises PublicationAwayError, TargetRefusedError (more than `most` bytes, or too slowly)."""
+        """Give a file of the tree. Raises NotPublishedError, PublicationAwayError, TargetRefusedError (more than `most` bytes, or too slowly)."""
         try:
             return self.download_bytes(path, most)
         except DownloadLengthMismatchError as error:
@@ -93,6 +93,8 @@ class Source(FetcherInterface):
         except SlowRetrievalError as error:
             raise TargetRefusedError(name=path, why="slow", reason=str(error)) from None
         except DownloadError as error:
+            if isinstance(error, DownloadHTTPError) and error.status_code == MISSING:
+                raise NotPublishedError(source=self.name, name=path) from None
             raise PublicationAwayError(source=self.name, reason=str(error)) from None
 
     def stream(self, path: str, most: int) -> Iterator[bytes]:
