@@ -65,6 +65,9 @@ VERBS: Mapping[str, Verb] = {
     ),
     "sim": Verb("oppet.sim.verb:sim", "Run a simulated chain with every fault from a seed and hold the laws."),
     "rehearse": Verb("oppet.rehearsal.verb:rehearse", "Rehearse card and Swish with every fault and hold law 3."),
+    "rollout": Verb(
+        "oppet.rollout.verb:rollout", "Let releases go out to a simulated chain with thieves and hold law 5."
+    ),
     "bench": Verb("oppet.bench.verbs:bench", "Measure, against a ceiling taken in the same run."),
 }
 
