@@ -85,7 +85,10 @@ class Source(FetcherInterface):
             self._until = before
 
     def read(self, path: str, most: int) -> bytes:
-        """Give a file of the tree. Raises NotPublishedError, PublicationAwayError, TargetRefusedError (more than `most` bytes, or too slowly)."""
+        """Give a file of the tree.
+
+        Raises NotPublishedError, PublicationAwayError, TargetRefusedError (more than `most` bytes, or too slowly).
+        """
         try:
             return self.download_bytes(path, most)
         except DownloadLengthMismatchError as error:
