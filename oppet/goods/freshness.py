@@ -13,11 +13,11 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from oppet.goods.article import Article, ArticleNumber, Gtin14, Moment, ShownText
+from oppet.goods.article import Article, ArticleNumber, Gtin14, Moment, Ore, ShownText
 from oppet.goods.codes import Scanned
 from oppet.goods.errors import ExpiredError, RecalledError
 
-__all__ = ["MarkDown", "MarkDownRule", "Recall", "judge"]
+__all__ = ["MarkDown", "MarkDownRule", "Recall", "StoreMarkDown", "StoreMarkDowns", "judge"]
 
 # Symbols that packers print. QR codes and typed dates are left out: a sticker or a finger makes them.
 TRUSTED_CARRIERS: Final = frozenset({"gs1_128", "databar", "composite", "datamatrix"})
@@ -43,6 +43,30 @@ class MarkDownRule(Struct, frozen=True, omit_defaults=True):
     percent: Annotated[int, Meta(ge=1, le=100)]
     group: str = ""
     dates: Literal["", "use_by", "best_before"] = ""
+
+
+class StoreMarkDown(Struct, frozen=True, omit_defaults=True):
+    """One article that one store sells cheaper until a minute: to a price, or by so many per cent. It is told why."""
+
+    until: Moment
+    reason: ShownText  # stands on the receipt
+    article: Annotated[str, Meta(pattern=r"^[0-9A-Za-z-]{0,20}\Z")] = ""  # or its code
+    gtin: Annotated[str, Meta(pattern=r"^([0-9]{14})?\Z")] = ""
+    price_ore: Ore = 0  # per piece or kilo; 0 where per cent is given
+    percent: Annotated[int, Meta(ge=0, le=100)] = 0
+
+    def __post_init__(self) -> None:
+        if (self.article == "") == (self.gtin == ""):
+            raise ValueError("a mark-down names an article or a code")
+        if (self.price_ore == 0) == (self.percent == 0):
+            raise ValueError("a mark-down has a price or per cent")
+
+
+class StoreMarkDowns(Struct, frozen=True):
+    """All that one store marks down; the next document replaces it whole."""
+
+    store: Annotated[str, Meta(min_length=1, max_length=16)]
+    markdowns: Annotated[tuple[StoreMarkDown, ...], Meta(max_length=1000)] = ()
 
 
 class Recall(Struct, frozen=True, omit_defaults=True):

@@ -145,6 +145,7 @@ class GoodsHeld(Body, frozen=True):
     digest: str
     number: int
     valid_from: str
+    withdraws: int = 0  # the number it takes back
 
 
 class GoodsActivated(Body, frozen=True):

@@ -7,7 +7,7 @@ does what a restart does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,7 +17,8 @@ from msgspec import Meta
 from oppet.base.clock import local_minute, parse_utc, utc_text
 from oppet.base.errors import UnavailableError
 from oppet.base.words import N_
-from oppet.goods.promotions import PromotionBook
+from oppet.goods.catalogue import Catalogue
+from oppet.goods.promotions import Promotion, PromotionBook
 from oppet.journal.entry import body_of
 from oppet.journal.kinds import (
     Body,
@@ -53,6 +54,7 @@ from oppet.register.errors import (
 from oppet.register.ports import Ports
 from oppet.register.state import COPY, NORMAL, TRAINING, State
 from oppet.register.timekeeping import STEP_MS, Timekeeper
+from oppet.release.goods_intake import GoodsState
 from oppet.sale.basket import Basket
 from oppet.sale.errors import NoSuchSaleError
 from oppet.sale.price import Priced, price
@@ -60,7 +62,7 @@ from oppet.sale.rights import Limits, Staff, approver
 
 __all__ = ["VIEW", "Desk", "Filed", "Rules", "settled", "shown", "unsettled"]
 
-VIEW = "state-7"  # the name of the snapshot; a new shape of State takes a new name, and the old one is replayed
+VIEW = "state-8"  # the name of the snapshot; a new shape of State takes a new name, and the old one is replayed
 
 
 EARLIEST_MS = parse_utc("2026-01-01T00:00:00.000Z")  # no till of ours is older
@@ -240,6 +242,34 @@ class Desk:
         self.write(TimeConfirmed(utc_text(reading), offset, by))
         self.time.believe(reading + offset, self.ports.clock.counter())
         self._last = 0  # the confirmed time may lie before entries of a clock that was ahead
+
+    # --- prices that come down
+
+    @property
+    def goods(self) -> GoodsState:
+        return self.state.goods
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.ports.catalogue
+
+    def in_doubt(self) -> bool:
+        """Whether the clock is: then no price changes (design §2 Time)."""
+        self.now()
+        return self.time.doubt is not None
+
+    def between(self) -> bool:
+        """Between two customers: nothing lies in front of the cashier, nothing is being registered. Parked baskets wait."""
+        return not self.state.current and self.state.flight is None and not self.ports.journal.broken
+
+    def charge(self, catalogue: Catalogue, own: Sequence[Promotion] = ()) -> None:
+        """From now on goods are sold at these prices, with the store's own mark-downs beside the offers that came with them.
+
+        The caller has written it down. A parked basket keeps the prices that it was scanned with.
+        """
+        self.ports.catalogue = catalogue
+        self.offers = PromotionBook((*catalogue.promotions, *own))
+        self._priced = None
 
     # --- who, and whether a sale may begin
 

@@ -55,6 +55,7 @@ from oppet.journal.kinds import (
 from oppet.payments.risk import Risk
 from oppet.payments.tender import APPROVED, AT_RISK, DECLINED, PARTIAL, Attempt, advance, outcome_fits
 from oppet.payments.vouchers import is_voucher
+from oppet.release.goods_intake import GoodsState
 from oppet.sale import basket as baskets
 from oppet.sale.basket import Basket, Line
 from oppet.sale.lines import Came
@@ -118,6 +119,9 @@ class State(msgspec.Struct):
     last_total_ore: int = 0
     last_change_ore: int = 0
     offset_ms: int = 0
+    goods: GoodsState = msgspec.field(
+        default_factory=GoodsState
+    )  # which publications of prices it acts on, holds, refused
     runs: int = 0
     stopped: bool = False  # the last run ended by itself
     closed: bool = False  # the epoch is over: nothing follows
@@ -128,6 +132,7 @@ class State(msgspec.Struct):
         self.tally = follow(self.tally, seq, body)
         if body is None:
             return
+        self.goods.apply(time, body)
         sale: int = getattr(body, "sale", 0)
         if isinstance(body, TenderSent | TenderHeard):
             self._tender(time, body)
