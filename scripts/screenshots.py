@@ -315,7 +315,7 @@ SMALLER = (
     "card-unknown",
     "swish",
     "swish-alone",
-)  # on phone and desktop, Swedish
+)  # on phone and desktop, Swedish; payments in English too
 DISPLAYS = ("display", "display-done", "display-card", "display-swish", "display-swish-alone", "display-card-unknown")
 
 
@@ -369,7 +369,8 @@ def wanted() -> list[tuple[str, str, str]]:
     names = ("door", "float", *SCENES)
     found = [(name, "till", language) for language in ("sv", "en") for name in names]
     found += [(name, size, "sv") for size in ("phone", "desktop") for name in ("door", *SMALLER)]
-    found += [(name, "till", "sv") for name in DISPLAYS]
+    found += [(name, size, "en") for size in ("phone", "desktop") for name in SMALLER if name in TENDERS]
+    found += [(name, "till", "sv") for name in DISPLAYS]  # it speaks the shop's language, whatever the cashier's
     words = sys.argv[1:]
     return [each for each in found if not words or any(word in f"{each[1]}-{each[2]}-{each[0]}" for word in words)]
 
