@@ -35,6 +35,7 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,16}\Z")]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Release = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Minutes = Annotated[int, Meta(ge=0, le=525_600)]
+Nonce = Annotated[str, Meta(pattern=r"^[0-9a-f]{0,64}\Z")]
 Word = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 
 T = TypeVar("T")
@@ -70,6 +71,7 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
 
     number: Release
     releases: dict[str, Release] = {}  # "till" or "node" → release
+    nonce: Nonce = ""  # every till that meets a new one says in its journal what it runs, with this in it (RL14)
 
 
 class Canary(msgspec.Struct, frozen=True):
@@ -164,6 +166,7 @@ REASONS: Final = {
     "wave": N_("It is not yet this store’s turn: about {minutes} minutes more of this till’s running time."),
     "frozen": N_("The store has stopped installs."),
     "open_hours": N_("Installs wait until the shop is quiet."),
+    "stale": N_("Nothing has been heard from any source for a while: nothing new is installed."),
     "too_new_pace": N_("New rules for who goes first are here, but count only when this till has held them long enough."),
     # refused
     "one_party": N_("Only {party} signed this release. It is not installed."),
@@ -186,6 +189,7 @@ REASONS: Final = {
     "path": N_("A file in the release wants to be written where it may not."),
     "slot_changed": N_("The installed files were changed after they were checked."),
     "self_test": N_("The new release failed its self-test."),
+    "returned": N_("This release did not work here. The one before runs again."),
     "bounds": N_("The prices change more than one person may change. A second one must sign."),
     "other_store": N_("These mark-downs are another store’s."),
     "no_markdown": N_("A store may only lower its prices, and not below what the chain allows."),
