@@ -19,8 +19,8 @@ from oppet.release.errors import PublicationMalformedError
 
 __all__ = [
     "CHAIN", "PACE_FIELD", "PLAN", "REASONS", "ROLLOUT", "STORE", "VENDOR", "Canary", "EmergencyPace", "Goods", "Pace", "Plan",
-    "Software", "emergency_name", "goods_name", "health_name", "is_goods", "is_software", "is_store", "markdown_name", "read",
-    "software_name", "store_root_name",
+    "Software", "about_name", "emergency_name", "goods_name", "health_name", "is_goods", "is_software", "is_store",
+    "markdown_name", "read", "software_name", "store_root_name",
 ]  # fmt: skip
 
 VENDOR: Final = "vendor"
@@ -138,6 +138,11 @@ def store_root_name(store: str) -> str:
     return f"stores/{store}.root.json"
 
 
+def about_name(role: str, release: int, what: str) -> str:
+    """What people may want to know of a release and no till reads: `what` is sbom or provenance."""
+    return f"about/{role}-{release}.{what}.json"
+
+
 def health_name(image: str) -> str:
     return f"health/{image[:32]}.json"
 
@@ -188,6 +193,7 @@ REASONS: Final = {
     "malformed": N_("What came down cannot be read."),
     "path": N_("A file in the release wants to be written where it may not."),
     "slot_changed": N_("The installed files were changed after they were checked."),
+    "base": N_("This release needs other packages than this machine has."),
     "self_test": N_("The new release failed its self-test."),
     "returned": N_("This release did not work here. The one before runs again."),
     "bounds": N_("The prices change more than one person may change. A second one must sign."),
