@@ -62,7 +62,7 @@ from oppet.sale.rights import Limits, Staff, approver
 
 __all__ = ["VIEW", "Desk", "Filed", "Rules", "settled", "shown", "unsettled"]
 
-VIEW = "state-8"  # the name of the snapshot; a new shape of State takes a new name, and the old one is replayed
+VIEW = "state-9"  # the name of the snapshot; a new shape of State takes a new name, and the old one is replayed
 
 
 EARLIEST_MS = parse_utc("2026-01-01T00:00:00.000Z")  # no till of ours is older

@@ -56,6 +56,7 @@ from oppet.payments.risk import Risk
 from oppet.payments.tender import APPROVED, AT_RISK, DECLINED, PARTIAL, Attempt, advance, outcome_fits
 from oppet.payments.vouchers import is_voucher
 from oppet.release.goods_intake import GoodsState
+from oppet.release.held import FOLLOWED, Ledger
 from oppet.sale import basket as baskets
 from oppet.sale.basket import Basket, Line
 from oppet.sale.lines import Came
@@ -125,6 +126,7 @@ class State(msgspec.Struct):
     runs: int = 0
     stopped: bool = False  # the last run ended by itself
     closed: bool = False  # the epoch is over: nothing follows
+    releases: Ledger = msgspec.field(default_factory=Ledger)  # what came down the second pipe, and what became of it
 
     def apply(self, seq: int, time: str, body: Body | None) -> None:
         """Follow one entry; None is a kind this version does not know, which is kept and changes nothing."""
@@ -140,6 +142,8 @@ class State(msgspec.Struct):
             self._basket(sale, time, body)
         if (handler := _HANDLERS.get(type(body))) is not None:
             handler(self, body)
+        elif type(body) in FOLLOWED:
+            self.releases.apply(time, body)
 
     def _basket(self, sale: int, time: str, body: Body) -> None:
         basket = self.baskets.get(sale)
@@ -245,6 +249,8 @@ class State(msgspec.Struct):
         self.lone_day = day
 
     def _finished(self, receipt: Receipt) -> None:
+        if receipt.kind != TRAINING:
+            self.releases.sold()
         self._printable(TRAINING if receipt.kind == TRAINING else NORMAL, receipt.number)
         self.last_total_ore = receipt.total_ore + receipt.rounding_ore
         self.last_change_ore = sum(tender.change_ore for tender in receipt.tenders)

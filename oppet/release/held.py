@@ -34,7 +34,7 @@ from oppet.release.health import Statement
 from oppet.release.rings import MINUTE_MS, sound_pace
 from oppet.release.terms import Pace
 
-__all__ = ["Held", "Ledger", "PaceOf", "Told", "counting", "pace_digest", "refusal_key"]
+__all__ = ["FOLLOWED", "Held", "Ledger", "PaceOf", "Told", "counting", "pace_digest", "refusal_key"]
 
 T = TypeVar("T")
 MOST_TOLD: Final = 200  # refusals remembered
@@ -222,6 +222,8 @@ _FOLLOW: dict[type[Body], Callable[[Ledger, str, Any], None]] = {
     HealthSaid: Ledger._said,
     Attested: Ledger._attested,
 }
+
+FOLLOWED: Final = frozenset(_FOLLOW)
 
 
 def refusal_key(refused: PublicationRefused) -> str:
