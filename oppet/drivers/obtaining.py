@@ -19,7 +19,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import zstandard
 
@@ -46,8 +46,10 @@ from oppet.release.terms import Software
 
 __all__ = [
     "Fetching", "NoRoomError", "Obtained", "Rate", "Source", "StoppedError", "image_index", "obtain_goods", "obtain_image",
-    "unpack",
+    "unpack", "unzstd",
 ]  # fmt: skip
+
+T = TypeVar("T")
 
 BLOCK: Final = 1 << 20
 SPARE: Final = 64 << 20  # bytes of disk that stay free whatever is fetched: the journal comes first
@@ -71,6 +73,8 @@ class Source(Protocol):
     def read(self, path: str, most: int) -> bytes:
         """One file of the tree. Raises NotPublishedError, PublicationAwayError, TargetRefusedError (endless, slow)."""
         ...
+
+    def close(self) -> None: ...
 
 
 class Rate:
@@ -124,13 +128,13 @@ def unpack(frame: bytes, chunk: Chunk) -> bytes:
     """What is in a frame, or an exception: never more bytes than the piece has. Raises ValueError."""
     if len(frame) > most_packed(chunk.length):
         raise ValueError("longer than its content could be")
-    data = _unzstd(frame, chunk.length)
+    data = unzstd(frame, chunk.length)
     if hashlib.sha256(data).hexdigest() != chunk.sha256:
         raise ValueError("its digest is another")
     return data
 
 
-def _unzstd(frame: bytes, length: int, before: bytes = b"") -> bytes:
+def unzstd(frame: bytes, length: int, before: bytes = b"") -> bytes:
     """Raises ValueError. The frame must declare this length; zstd itself then writes no byte beyond it."""
     try:
         if zstandard.frame_content_size(frame) != length:
@@ -172,7 +176,7 @@ class Fetching:
         """A piece, packed, whose content is what was signed. Raises TargetRefusedError, PublicationAwayError, StoppedError."""
         return self.first(chunk_path(chunk.sha256), most_packed(chunk.length), lambda frame: unpack(frame, chunk))
 
-    def first(self, path: str, most_bytes: int, believe: Callable[[bytes], bytes]) -> bytes:
+    def first(self, path: str, most_bytes: int, believe: Callable[[bytes], T]) -> T:
         """What `believe` makes of the first source's bytes that it does not refuse with a ValueError."""
         line = self._idle.get()
         try:
@@ -180,7 +184,7 @@ class Fetching:
         finally:
             self._idle.put(line)
 
-    def _first(self, line: Sequence[Source], path: str, most_bytes: int, believe: Callable[[bytes], bytes]) -> bytes:
+    def _first(self, line: Sequence[Source], path: str, most_bytes: int, believe: Callable[[bytes], T]) -> T:
         away: PublicationAwayError | None = None
         liars: list[Refused] = []
         for source in line:
@@ -418,7 +422,7 @@ def obtain_goods(
     fetching = Fetching((sources,), name, tell, rate or Rate(), stop)
 
     def believe(patch: bytes, before: bytes) -> bytes:
-        data = _unzstd(patch, length, before)
+        data = unzstd(patch, length, before)
         if hashlib.sha256(data).hexdigest() != sha256:
             raise ValueError("it leads to another document")
         return data

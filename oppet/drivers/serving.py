@@ -221,6 +221,7 @@ class _Guarded(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["oppet.abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
         self._head = 0
         self._start_timer()
 

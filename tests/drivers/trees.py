@@ -58,3 +58,6 @@ class FolderReader:
         if len(data) > most:
             raise TargetRefusedError(name=path, why="endless", reason="more")
         return data
+
+    def close(self) -> None:
+        pass
