@@ -210,6 +210,7 @@ class HttpSource(Source):
             if said is not None and came < said:
                 raise SourceAwayError(f"{self.name}: cut after {came} of {said} bytes")
             whole = not answer.will_close
+            answer.close()  # read to its end: the connection is free for the next question
         except TimeoutError:
             raise SlowRetrievalError(f"{clip(path)}: no end in time") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -327,7 +328,7 @@ class _PacedWire(Wire):
                 came = -1
             self._waited += time.monotonic() - began
             if came >= 0:
-                if not self.answered:
+                if came and not self.answered:
                     self.answered, self._waited = True, 0.0
                 self._came += came
             if self._waited >= window:
