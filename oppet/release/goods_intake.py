@@ -309,7 +309,7 @@ def _assortment(
         # A document from the future would make every later start doubt its clock.
         return Weighed("malformed", (("made", clip(catalogue.made, 40)),), catalogue)
     start = errand.charged
-    if not errand.back and errand.base != errand.digest:
+    if not (errand.back or errand.found.wide) and errand.base != errand.digest:
         start = yield from base()
     judged = judge(errand.charged, catalogue, start, errand.when)
     yield
