@@ -130,7 +130,7 @@ def unpack(
     launcher.remove(into)
     try:
         with image.open("rb") as file:
-            note, listed = _unpack(file, software, into, pause_s, stop)
+            note, listed = _unpack(image, file, software, into, pause_s, stop)
         files.write(into / MANIFEST, msgspec.json.encode(_manifest(note, software, listed, {})))
         return note
     except OSError as error:
@@ -167,13 +167,11 @@ def note_compiled(slot: Path) -> str:
 
 
 def _unpack(
-    file: BinaryIO, software: Software, into: Path, pause_s: float, stop: Callable[[], bool]
+    image: Path, file: BinaryIO, software: Software, into: Path, pause_s: float, stop: Callable[[], bool]
 ) -> tuple[ReleaseNote, dict[str, str]]:
     name = f"{software.role}-{software.release}"
-    digest = hashlib.file_digest(file, "sha256").hexdigest()  # before anything of it is believed …
-    if (digest, file.tell()) != (software.image, software.image_bytes):
+    if image_digest(image) != (software.image, software.image_bytes):  # before anything of it is believed …
         raise TargetRefusedError(name=name, why="bytes", reason="not the signed digest")
-    file.seek(0)
     whole, listed = _Hashed(file), {}
     said: ReleaseNote | None = None
     for member, data, note in _members(whole, name):

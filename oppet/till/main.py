@@ -22,7 +22,7 @@ from oppet.base.canonical import digest
 from oppet.base.errors import OppetError, RefusedError, UnavailableError
 from oppet.base.signing import Signer, Verifier
 from oppet.base.words import N_
-from oppet.drivers import files, serving
+from oppet.drivers import files, serving, slots
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.control_unit_skattedosan import SkattedosanUnit
 from oppet.drivers.control_unit_xccsp import XccspUnit
@@ -197,9 +197,11 @@ def run(settings: Path, *, announce: bool = False) -> int:
         Say on the first line, as JSON, that it is open and where: for a program that started it.
     """
     said = read_settings(files.read(settings, 1 << 20), str(settings))
-    with serving.listen(said.port) as listener:
+    with slots.listen(said.port) as listener:
+        slots.wait_for_turn()  # a release that follows another begins when that one has let the journal go
         opened = open_till(settings)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        slots.say_open()
         print(json.dumps({"ready": True, "page": url}) if announce else f"The till is open: {url}", flush=True)
         serve(opened, listener)
     return 0
