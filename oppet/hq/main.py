@@ -38,6 +38,7 @@ from oppet.drivers.passkeys import Challenges, Passkeys
 from oppet.drivers.pg import Pool
 from oppet.drivers.post import Post
 from oppet.drivers.postgres import EmbeddedPostgres
+from oppet.drivers.publication_http import Publications, beside
 from oppet.drivers.shelf_pg import PgShelf
 from oppet.drivers.supervise import Supervised, Worker, adopt, say_ready, supervise
 from oppet.figures.views import Views
@@ -86,6 +87,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settlements: Annotated[str, Meta(max_length=200)] = (
         ""  # where settlement files are put, relative to this file; "" for nowhere
     )
+    publications: Annotated[str, Meta(max_length=200)] = (
+        ""  # the published tree, relative to this file: served at /pub/ beside the keeper; "" where this machine publishes nothing
+    )
     risk: RiskLimits = RiskLimits()  # what pages measure against: the tills' own limits stand in their settings
     log: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z")] = "info"
 
@@ -126,6 +130,7 @@ class Opened:
         self._certificate = folder / "tls.pem"
         self._stop = threading.Event()
         self._closing: list[Callable[[], object]] = []
+        self.publications: Publications | None = None
         clock = SystemClock()
         try:
             signer = load_key(folder / "hq.key")
@@ -145,6 +150,9 @@ class Opened:
             self.keeper = Keeper(KEEPER, signer, shelf, self.directory.standing, clock, self._alarm)
             self.keeper_app = KeeperApp(self.keeper, _Doors(self.directory, info), self._alarm)
             self._closing.append(self.keeper_app.close)
+            if settings.publications:
+                self.publications = Publications(base / settings.publications)
+                self._closing.append(self.publications.close)
             self._sender = Sender(self.post.source(), KEEPER, signer.public)
             self._unsent_since = 0
             self._clock = clock
@@ -188,8 +196,9 @@ class Opened:
 
     def services(self, keeper: serving.Listener, page: serving.Listener) -> list[serving.Service]:
         certificate = self.certificate if self.secure else None
+        machines = beside(self.keeper_app, self.publications) if self.publications is not None else self.keeper_app
         return [
-            serving.Service(self.keeper_app, keeper, self.certificate, serving.Guard()),
+            serving.Service(machines, keeper, self.certificate, serving.Guard()),
             serving.Service(self.page_app, page, certificate, None),
         ]
 
