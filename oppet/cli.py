@@ -30,6 +30,7 @@ class Verb(NamedTuple):
 ROOMS: Mapping[str, str] = {
     "hq": "Run head office and look after its people, stores and tills.",
     "journal": "Read, verify and export a till's journal.",
+    "release": "Build, sign and publish what comes down to tills; look after its keys.",
     "store": "Run the back room and let its tills in.",
     "till": "Run a till and look after its staff.",
 }
@@ -40,6 +41,13 @@ VERBS: Mapping[str, Verb] = {
     "till staff": Verb("oppet.till.main:staff", "Add somebody to the staff list, or give them a new PIN."),
     "till enrol": Verb("oppet.till.epochs:enrol", "Give a till its name and papers with the manager's code."),
     "till retire": Verb("oppet.till.epochs:retire", "Take a till out of use, once all it wrote is kept."),
+    "till self-test": Verb(
+        "oppet.rehearsal.dry_sale:self_test", "Sell once into a throw-away journal, and say what works."
+    ),
+    "till install": Verb(
+        "oppet.drivers.slots:install", "Put a first release into a till's slots, as an installer does."
+    ),
+    "till slots": Verb("oppet.drivers.slots:launch", "Run a till from its slots, by the launcher."),
     "store run": Verb("oppet.store.main:run", "Run the store node: keeper, relay and the manager's pages."),
     "store keep": Verb("oppet.store.main:keep", "Run a neighbour keeper on a till's machine."),
     "store find": Verb("oppet.store.main:find", "List the keepers that announce themselves on the network."),
@@ -54,6 +62,26 @@ VERBS: Mapping[str, Verb] = {
     "hq store": Verb("oppet.hq.verbs:store", "Add, change, close or list stores."),
     "hq till": Verb("oppet.hq.verbs:till", "Countersign, revoke or list tills."),
     "hq person": Verb("oppet.hq.verbs:person", "Add people, give them codes, shut them out, or list them."),
+    "release ceremony": Verb(
+        "oppet.signing.ceremony:ceremony", "Make a repository's keys with its people, and publish it empty."
+    ),
+    "release key": Verb("oppet.signing.ceremony:key", "Make one person's new keys on a stick."),
+    "release prepare": Verb("oppet.signing.drafting:prepare", "Draft a release and write the request to sign it."),
+    "release sign-as-vendor": Verb("oppet.signing.by_hand:sign_as_vendor", "Read and sign a request of the vendor's."),
+    "release sign-as-chain": Verb("oppet.signing.by_hand:sign_as_chain", "Read and sign a request of the chain's."),
+    "release publish": Verb("oppet.signing.publishing:publish", "Judge what was signed and show it to the world."),
+    "release rollout": Verb("oppet.signing.publishing:rollout", "Let a release that both parties signed go out."),
+    "release health": Verb("oppet.signing.publishing:health", "Publish what trial tills said of a release."),
+    "release pace": Verb("oppet.signing.drafting:pace", "Draft who goes first and how fast the others follow."),
+    "release revoke": Verb("oppet.signing.drafting:revoke", "Draft lists without a release, and raise the floor."),
+    "release refresh": Verb("oppet.signing.drafting:refresh", "Draft lists that run out soon with new dates."),
+    "release store-root": Verb(
+        "oppet.signing.drafting:store_root", "Give a store a repository for its own mark-downs."
+    ),
+    "release rotate": Verb("oppet.signing.rotation:rotate", "Draft other people's or the service's keys."),
+    "release recover": Verb("oppet.signing.rotation:recover", "Draft a repository without a lost or stolen key."),
+    "release show": Verb("oppet.signing.showing:show", "Show who signs, what is published, and what waits."),
+    "release list": Verb("oppet.signing.showing:list_targets", "List what a repository publishes."),
     "journal verify": Verb(
         "oppet.audit.journal_verbs:verify", "Say whether a journal is whole, or the first thing wrong with it."
     ),

@@ -43,6 +43,7 @@ from oppet.release.terms import PACE_FIELD, Pace
 
 __all__ = [
     "DAY_MS",
+    "DraftOtherError",
     "Expires",
     "KeySignedAlreadyError",
     "KeyStrangeError",
@@ -109,6 +110,12 @@ class KeySignedAlreadyError(RefusedError):
 
 class KeyUselessError(UnavailableError):
     sentence = N_("Key {key} could not sign: {reason}.")
+
+
+class DraftOtherError(RefusedError):
+    sentence = N_(
+        "What waits under {role} in {folder} is not what was signed. Somebody drafted it anew: make a new request and sign that."
+    )
 
 
 class ThresholdMissingError(RefusedError):
@@ -436,6 +443,18 @@ class Repository:
             except UnsignedMetadataError as error:
                 raise KeyUselessError(key=keyid[:16], reason=str(error)) from None
         files.write(self._draft_path(role), draft.to_bytes())
+
+    def take(self, role: str, signed: AnyMetadata) -> int:
+        """Take signatures that were put on a copy of a draft; give how many were new. Raises NothingStagedError, DraftOtherError."""
+        draft = self.staged(role)
+        if draft is None:
+            raise NothingStagedError(role=role, folder=str(self.folder))
+        if draft.signed_bytes != signed.signed_bytes:
+            raise DraftOtherError(role=role, folder=str(self.folder))
+        fresh = {keyid: one for keyid, one in signed.signatures.items() if keyid not in draft.signatures}
+        draft.signatures.update(fresh)
+        files.write(self._draft_path(role), draft.to_bytes())
+        return len(fresh)
 
     def signatures(self, role: str) -> tuple[Signatures, ...]:
         """Who signed a role's newest list and who may, by the newest root or top list; for a root by the one before it first."""
