@@ -63,6 +63,8 @@ class _Known:
         default_factory=dict
     )  # image, urgent → when enough canaries first vouched
     urgent: set[str] = field(default_factory=set)
+    ill: set[str] = field(default_factory=set)  # images that a pinned canary says do not work
+    chosen: int | None = None
     seen: object = None
 
 
@@ -114,15 +116,12 @@ class Laws:
     # --- what a till was shown
 
     def shown(
-        self,
-        at_ms: int,
-        till: Till,
-        roots: Iterable[Root],
-        health: Iterable[tuple[str, tuple[Signed, ...]]],
-        urgent: Iterable[str],
-    ) -> None:
+        self, at_ms: int, till: Till, roots: Iterable[Root], health: Iterable[tuple[str, tuple[Signed, ...]]],
+        urgent: Iterable[str], chosen: int | None,
+    ) -> None:  # fmt: skip
         """A till believed these lists: from now on it may know what they say."""
         known = self._known(till)
+        known.chosen = chosen
         for root in roots:
             if root.version > (known.roots[-1][0].version if known.roots else self._first.version):
                 known.roots.append((root, known.running_ms))
@@ -131,12 +130,21 @@ class Laws:
         if health is known.seen:
             return
         known.seen = health
+        known.ill.clear()
         for image, said in health:
+            if any(self._is_ill(one, image, pace) for one in said):
+                known.ill.add(image)
             for quick in (False, True):
                 key = (image, quick)
                 if self._enough(image, said, pace, quick=quick):
                     known.good.setdefault(key, known.running_ms)
                     self._shown.setdefault(image, at_ms)
+
+    def _is_ill(self, one: Signed, image: str, pace: Pace) -> bool:
+        said = self._spoken.get(one.signature)
+        if said is None or said.image != image or not said.faults or one.statement != _text(said):
+            return False
+        return any((c.store, c.till, c.epoch) == (said.store, said.till, said.epoch) for c in pace.canaries)
 
     def _enough(self, image: str, said: Iterable[Signed], pace: Pace, *, quick: bool) -> bool:
         pinned = {(one.till, one.epoch): one.store for one in pace.canaries}
@@ -164,6 +172,19 @@ class Laws:
 
     # --- what ran
 
+    def asked(self, till: Till, listed: Listed, *, frozen: bool) -> None:
+        """A till asks for the switch to a release: what must hold at that moment, and not only when it runs."""
+        known = self._known(till)
+        self.checked["5 chosen, well and not frozen"] += 1
+        if frozen:
+            self.wrong("5 frozen", f"{till.name} installs while its store has stopped installs")
+        if listed.custom.release != known.chosen:
+            self.wrong("5 chosen", f"{till.name} installs release {listed.custom.release} that nobody has chosen")
+        if listed.custom.image in known.ill:
+            self.wrong(
+                "5 ill", f"{till.name} installs release {listed.custom.release} that a canary says does not work"
+            )
+
     def began(self, at_ms: int, till: Till, listed: Listed) -> None:
         """A release began to run. Everything law 5 says of it is held now."""
         known, custom = self._known(till), listed.custom
@@ -185,6 +206,10 @@ class Laws:
             self._paced(at_ms, till, listed, pace, known)
         known.release = custom.release
         self.installed.append(Installed(at_ms, till, custom.release, custom.image, canary))
+
+    def returned(self, till: Till, release: int) -> None:
+        """The launcher went back to what ran before."""
+        self._known(till).release = release
 
     def _reach(self, till: Till, release: int, *, canary: bool) -> None:
         self.checked["5 a thief's reach"] += 1

@@ -44,13 +44,17 @@ POISON: Final = "poison"
 FAR: Final = 1_000_000  # a version far ahead
 
 
-def reach(loot: frozenset[str]) -> str:
-    """How far software of such a thief may come: nowhere, to the pinned canaries, or to the others at the pace and not faster."""
+def reach(loot: frozenset[str], *, dormant: bool) -> str:
+    """How far software of such a thief may come: nowhere, to the pinned canaries, or to the others at the pace and not faster.
+
+    What shows itself on the canaries ends there. What lies still, until it is everywhere, canaries vouch for in good faith: then, and
+    where their keys speak for the thief, or where it has held the chain's root long enough to name canaries, only the pace is left.
+    """
     vendor = "vendor-root" in loot or loot >= _VENDOR
     chain = "chain-root" in loot or loot >= _CHAIN
     if not (vendor and chain):
         return NONE
-    return PACE if loot & {"chain-root", "canaries"} else CANARIES
+    return PACE if dormant or loot & {"chain-root", "canaries"} else CANARIES
 
 
 def keys_of(loot: frozenset[str]) -> frozenset[str]:
@@ -82,6 +86,7 @@ class Thief:
     chance: Random
     canaries: Mapping[str, tuple[Canary, Signer]]  # all of the chain; it uses their keys only if it has them
     keys: frozenset[str] = NOBODY
+    dormant: bool = False  # its software does the honest one's work until it is everywhere
     images: list[str] = field(default_factory=list)
     said: dict[str, tuple[Signed, ...]] = field(default_factory=dict)
     signed: list[tuple[str, Listed]] = field(default_factory=list)  # in whose list, with or without enough keys
@@ -170,7 +175,9 @@ class Thief:
 
     def _chain_roles(self, lists: Lists, listed: Listed, now_ms: int, choose: int) -> dict[str, Page]:
         pages = lists.pages
-        said = dict(pages["health"].said) | self.said
+        honest = dict(pages["health"].said)
+        replayed = tuple(one for words in honest.values() for one in words)[-60:]
+        said = honest | {image: replayed + words for image, words in self.said.items()}
         roles: dict[str, Page] = {
             "rollout": self._page(pages["rollout"], now_ms, plan=Plan(5_000, {"till": choose})),
             "health": replace(self._page(pages["health"], now_ms), said=tuple(said.items())),

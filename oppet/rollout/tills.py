@@ -1,35 +1,34 @@
-"""One till of the simulated chain: the machine around the real rules, its journal, its slots, and a clock that may be wrong.
+"""One till of the simulated chain: the real intake, and around it a journal, slots, and a clock that may be wrong.
 
-What is journalled survives a restart; what is not is gone. The machine's running time is the world's; the rules see only what they
-would see in a real till.
+What is journalled survives a restart; what is not is gone. How long the machine ran is the world's to know; the intake sees only what
+it would see in a real till.
 """
 
 from __future__ import annotations
 
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import lru_cache
 from random import Random
 from typing import Final
 
+from oppet.base.clock import utc_text
 from oppet.base.signing import Signer
+from oppet.journal.kinds import AlarmRaised, Body
+from oppet.journal.kinds_published import HealthSaid, PublicationRefused, SlotSeen
 from oppet.release.agree import Agreed, Listed
 from oppet.release.found import Found
-from oppet.release.health import Evidence, Signed, Statement, evidence_of, sign
-from oppet.release.held import Held, counting
-from oppet.release.rings import INSTALL, REFUSE, Here, enough, judge
-from oppet.release.terms import Pace
+from oppet.release.health import Signed
+from oppet.release.held import Ledger
+from oppet.release.intake import Hours, Intake, Me
+from oppet.release.ports import IDLE, READY, Began, Progress, Returned, Standing
+from oppet.release.terms import Pace, Software
 from oppet.rollout.laws import Laws, Till
-from oppet.rollout.lists import Root, Trusted, View, look
+from oppet.rollout.lists import DAY_MS, Trusted, View, look
 
-__all__ = ["Looks", "SimTill", "Store"]
+__all__ = ["Looks", "Machine", "SimSlots", "SimTill", "Store"]
 
 MOST_LOOKS: Final = 20_000
-KEEP_MS: Final = 900_000  # so much running time at most is lost with a restart
-
-_evidence = lru_cache(4096)(evidence_of)  # a pure function of what it is given: thousands of tills are given the same
+ALWAYS: Final = Hours(install=("00:00-24:00",))
 
 
 class Looks:
@@ -37,14 +36,16 @@ class Looks:
 
     def __init__(self) -> None:
         self._known: dict[tuple[View, Trusted, Trusted, int], tuple[Found, Trusted, Trusted]] = {}
+        self._ends: dict[View, list[int]] = {}
 
     def look(self, view: View, vendor: Trusted, chain: Trusted, wall_ms: int) -> tuple[Found, Trusted, Trusted]:
-        ends = sorted(
-            page.expires_ms
-            for lists in (view.vendor, view.chain)
-            for page in (lists.timestamp, lists.snapshot, *lists.pages.values())
-        )
-        key = (view, vendor, chain, bisect(ends, wall_ms))
+        if view not in self._ends:
+            self._ends[view] = sorted(
+                page.expires_ms
+                for lists in (view.vendor, view.chain)
+                for page in (lists.timestamp, lists.snapshot, *lists.pages.values())
+            )
+        key = (view, vendor, chain, bisect(self._ends[view], wall_ms))
         if key not in self._known:
             if len(self._known) >= MOST_LOOKS:
                 self._known.clear()
@@ -60,147 +61,204 @@ class Store:
         self.view = view
         self.cut_until = self.withheld_until = self.asleep_until = 0
         self.opens, self.shuts = chance.choice((7, 8, 9)), chance.choice((19, 20, 21, 22))
-        self.night = chance.random() < 0.3  # its tills run through the night
+        self.night = chance.random() < 0.5  # its tills run through the night
+        self.hours = Hours() if chance.random() < 0.5 else ALWAYS
         self.lies = False
-        self.older: list[View] = [view]
 
 
-@dataclass(slots=True)
-class Kept:
-    """What a till's journal would give back after a restart."""
+class SimSlots:
+    """Two slots and a launcher that goes back from what does not start."""
 
-    installed: int
-    image: str
-    first: Pace
-    vendor: Trusted
-    chain: Trusted
-    held: dict[int, tuple[Pace, int]] = field(default_factory=dict)  # root → its pace and how long it was held
-    dwelt: dict[str, int] = field(default_factory=dict)
-    frozen: bool = False
-    sales: int = 0
-    ran_ms: int = 0
+    def __init__(self, running: Software) -> None:
+        self.running = running
+        self.active = "a"
+        self.agreed: Agreed | None = None
+        self.switched = False
+        self._began: Began | None = None
+        self._returned: Returned | None = None
+        self._checked = 0
+
+    def now(self) -> Standing:
+        seen = (SlotSeen(self.active, self.running.release, self.running.image, sound=True),)
+        return Standing(self.active, self.running, seen, self._checked, self._began, self._returned)
+
+    def check(self) -> None:
+        self._checked += 1
+
+    def fetch(self, agreed: Agreed) -> None:
+        self.agreed = agreed
+
+    def progress(self) -> Progress:
+        if self.agreed is None:
+            return Progress(IDLE)
+        software = self.agreed.software
+        return Progress(READY, software.release, software.image, "b", software.image_bytes, software.image_bytes)
+
+    def drop(self) -> None:
+        self.agreed = None
+
+    def switch(self, image: str) -> None:
+        assert self.agreed is not None
+        assert self.agreed.software.image == image
+        self.switched = True
+
+    def proven(self) -> None:
+        pass
+
+    def acknowledge(self) -> None:
+        self._returned = None
+
+    def close(self) -> None:
+        pass
+
+    def boot(self, *, works: bool) -> Agreed | None:
+        """What the launcher does after a switch: the release that began to run, whether or not it lasted."""
+        agreed, before = self.agreed, self.running
+        if not self.switched or agreed is None:
+            self._began = None
+            return None
+        self.switched, self.agreed = False, None
+        if works:
+            self.running, self._began = agreed.software, Began(before.release, 2_000)
+            self.active = "b" if self.active == "a" else "a"
+        else:
+            self._returned = Returned(agreed.software.release, agreed.software.image, "did_not_start")
+        return agreed
 
 
-class SimTill:
-    def __init__(self, who: Till, store: Store, signer: Signer | None, view: View, looks: Looks, laws: Laws) -> None:
-        self.who, self.store, self.signer, self.laws = who, store, signer, laws
-        self.looks = looks
-        first = view.chain.roots[0]
-        assert first.pace is not None
-        self.runs = next(iter(view.vendor.pages["targets"].listed.values()))
-        self.disk = Kept(
-            self.runs.custom.release, self.runs.custom.image, first.pace, Trusted(view.vendor.roots[0]), Trusted(first)
-        )
-        laws.runs(who, self.runs.custom.release)
-        self.wall_ms = self.skew_ms = self.running_ms = 0
+class Machine:
+    """A till as its intake knows it: the hands it is given, and the intake on them. `whole` keeps the journal for a restart."""
+
+    def __init__(self, me: Me, slots: SimSlots, now_ms: int, hours: Hours = ALWAYS, *, whole: bool = True) -> None:
+        self.me, self.slots, self.hours = me, slots, hours
+        self.wall_ms, self.running_ms = now_ms, 1_000
+        self.is_open = self.is_between = True
+        self.journal: list[tuple[str, Body | int]] = []
+        self.heard: list[HealthSaid] = []
         self.refused: Counter[str] = Counter()
+        self.alarms = 0
+        self._whole = whole
+        self._ledger = Ledger()
+        self.intake = self._started()
+
+    # --- what the intake is handed
+
+    def ledger(self) -> Ledger:
+        return self._ledger
+
+    def write(self, *bodies: Body, sign: bool = True) -> None:  # noqa: ARG002 - the port's word
+        time = utc_text(self.wall_ms)
+        for body in bodies:
+            if self._whole:
+                self.journal.append((time, body))
+            self._ledger.apply(time, body)
+            if isinstance(body, PublicationRefused):
+                self.refused[body.why] += 1
+            elif isinstance(body, AlarmRaised):
+                self.alarms += 1
+            elif isinstance(body, HealthSaid):
+                self.heard.append(body)
+
+    def counter(self) -> int:
+        return self.running_ms
+
+    def now(self) -> int:
+        return self.wall_ms
+
+    def time_believed(self) -> bool:
+        return True
+
+    def between(self) -> bool:
+        return self.is_between
+
+    def manned(self) -> bool:
+        return self.is_open
+
+    def goods(self) -> str:
+        return ""
+
+    # --- a machine's life
+
+    def sell(self, sales: int) -> None:
+        if self._whole and sales:
+            self.journal.append(("", sales))
+        self._ledger.sales += sales
+
+    def restart(self) -> None:
+        """Power goes and comes back: only the journal is left."""
+        if self._whole:
+            self._ledger = Ledger()
+            for time, body in self.journal:
+                if isinstance(body, int):
+                    self._ledger.sales += body
+                else:
+                    self._ledger.apply(time, body)
+        self.intake = self._started()
+
+    def _started(self) -> Intake:
+        intake = Intake(self, self.slots, self.me, self.hours)
+        intake.begin()
+        return intake
+
+
+class SimTill(Machine):
+    """A machine in a store of the chain, under the laws."""
+
+    def __init__(
+        self, who: Till, store: Store, signer: Signer, first: Pace, view: View, looks: Looks, laws: Laws, now_ms: int,
+        *, whole: bool,
+    ) -> None:  # fmt: skip
+        self.who, self.store, self.laws, self.looks = who, store, laws, looks
+        self.skew_ms = 0
+        self.taken = False  # a thief's software runs here and does as it likes
         self.waited: Counter[str] = Counter()
-        self._dwelt: dict[str, int] = {}
-        self._held: dict[int, tuple[Pace, int]] = {}
-        self._kept_at = 0
-        self._alarmed: set[tuple[str, str]] = set()
-        self._faults = 0
-        self._told = 0
+        running = next(iter(view.vendor.pages["targets"].listed.values())).custom
+        self._vendor, self._chain = Trusted(view.vendor.roots[0]), Trusted(view.chain.roots[0])
+        laws.runs(who, running.release)
+        me = Me(who.store, who.name, 1, signer, who.hw, 1, first)
+        super().__init__(me, SimSlots(running), now_ms, store.hours, whole=whole)
+
+    def time_believed(self) -> bool:
+        return abs(self.skew_ms) <= DAY_MS
 
     @property
     def frozen(self) -> bool:
-        return self.disk.frozen
+        return self.ledger().frozen
 
     def freeze(self, *, on: bool) -> None:
-        self.disk.frozen = on
+        self.intake.freeze(on=on, by=301)
 
-    def restart(self) -> None:
-        """Power goes and comes back."""
-        self._dwelt, self._held = dict(self.disk.dwelt), dict(self.disk.held)
-        self._kept_at = self.running_ms
-        self._alarmed = set()
-
-    def step(self, now_ms: int, ms: int, *, quiet: bool, sales: int, sick: bool) -> None:
-        """Run for so long, then look, judge, and perhaps install."""
+    def step(self, now_ms: int, ms: int, *, is_open: bool, between: bool, sales: int) -> None:
+        """Run for so long, then look, and let the intake do what is due."""
         self.running_ms += ms
         self.laws.ran(self.who, ms)
-        self.disk.sales += sales
-        self.disk.ran_ms += ms
-        self._faults = 1 if sick else 0
-        for image in self._dwelt:
-            self._dwelt[image] += ms
-        for root, (pace, held) in self._held.items():
-            self._held[root] = (pace, held + ms)
-        wall_ms = now_ms + self.skew_ms
-        found, vendor, chain = self.looks.look(self.store.view, self.disk.vendor, self.disk.chain, wall_ms)
-        self.disk.vendor, self.disk.chain = vendor, chain
+        self.wall_ms = now_ms + self.skew_ms
+        self.is_open, self.is_between = is_open, between
+        self.sell(sales)
+        found, self._vendor, self._chain = self.looks.look(self.store.view, self._vendor, self._chain, self.wall_ms)
         urgent = [one.software.image for one in found.agreed if one.emergency]
-        self.laws.shown(now_ms, self.who, self._roots(chain.root), found.health, urgent)
-        self._refuse(found)
-        self._judge(now_ms, found, quiet=quiet)
-        if self.running_ms - self._kept_at >= KEEP_MS:
-            self.disk.dwelt, self.disk.held = dict(self._dwelt), dict(self._held)
-            self._kept_at = self.running_ms
+        chosen = found.plan.releases.get("till") if found.plan is not None else None
+        self.laws.shown(now_ms, self.who, [self._chain.root], found.health, urgent, chosen)
+        self.intake.tick(found)
+        if self.intake.candidate is not None:
+            self.waited[self.intake.candidate.verdict.why] += 1
 
-    def _roots(self, newest: Root) -> list[Root]:
-        return [newest]
-
-    def _refuse(self, found: Found) -> None:
-        for one in found.refused:
-            self._alarm("metadata", one.why)
-        for bad in found.disagreed:
-            self._alarm(bad.name, bad.why)
-        for name in found.expired:
-            self._alarm(name, "expired")
-
-    def _alarm(self, what: str, why: str) -> None:
-        if (what, why) not in self._alarmed:
-            self._alarmed.add((what, why))
-            self.refused[why] += 1
-
-    def _pace(self, found: Found) -> Pace:
-        if found.pace is not None and found.root > 1 and found.root not in self._held:
-            self._held[found.root] = (found.pace, 0)
-        return counting(self.disk.first, [Held(root, pace, ms) for root, (pace, ms) in self._held.items()])
-
-    def _judge(self, now_ms: int, found: Found, *, quiet: bool) -> None:
-        pace = self._pace(found)
-        health = dict(found.health)
-        chosen = found.plan.releases.get("till") if found.plan else None
-        here = Here(
-            self.who.store, self.who.name, 1, self.who.key, hw=self.who.hw, installed=self.disk.installed,
-            image=self.disk.image, frozen=self.disk.frozen, quiet=quiet,
-        )  # fmt: skip
-        for one in found.agreed:
-            evidence = self._evidence(health.get(one.software.image, ()), one.software.image, pace)
-            asked = pace.emergency if one.emergency else pace
-            if enough(evidence, asked):
-                self._dwelt.setdefault(one.software.image, 0)
-            dwelt = self._dwelt.get(one.software.image, 0)
-            verdict = judge(one.software, here, pace, chosen, evidence, dwelt, emergency=one.emergency)
-            if verdict.do == INSTALL:
-                self._install(now_ms, one)
-                return
-            if verdict.do == REFUSE and one.software.release != self.disk.installed - 1:
-                self._alarm(one.name, verdict.why)
-            elif verdict.why:
-                self.waited[verdict.why] += 1
-
-    @staticmethod
-    def _evidence(said: tuple[Signed, ...], image: str, pace: Pace) -> Evidence:
-        return _evidence(said, image, pace)
-
-    def _install(self, now_ms: int, one: Agreed) -> None:
-        listed = Listed(one.name, one.length, (("sha256", one.sha256),), one.software)
+    def leave(self, now_ms: int, *, works: bool, poison: bool) -> None:
+        """The till has asked for the switch: the launcher starts the other slot."""
+        agreed = self.slots.agreed
+        assert agreed is not None
+        listed = Listed(agreed.name, agreed.length, (("sha256", agreed.sha256),), agreed.software)
+        self.laws.asked(self.who, listed, frozen=self.frozen)
         self.laws.began(now_ms, self.who, listed)
-        self.runs = listed
-        self.disk.installed, self.disk.image = one.software.release, one.software.image
-        self.disk.sales = self.disk.ran_ms = 0
-        self._told = 0
-
-    def said(self) -> Iterator[tuple[str, Signed]]:
-        """A canary's word on what it runs, every two hours of running and at the first fault."""
-        ran_min = self.disk.ran_ms // 60_000
-        if self.signer is None or self.disk.installed == 1 or (ran_min < self._told + 120 and not self._faults):
+        self.slots.boot(works=works)
+        if poison:
+            self.taken = True
             return
-        self._told = ran_min
-        custom = self.runs.custom
-        word = Statement(
-            self.who.store, self.who.name, 1, custom.release, custom.image, ran_min, self.disk.sales, self._faults
-        )
-        yield custom.image, sign(word, self.signer)
+        if not works:
+            self.laws.returned(self.who, self.slots.running.release)
+        self.restart()
+
+    def said(self) -> list[tuple[str, Signed]]:
+        """What this till wrote of its health since it was last asked."""
+        words, self.heard = self.heard, []
+        return [(self.slots.running.image, Signed(one.statement, one.signature)) for one in words]

@@ -10,8 +10,9 @@ import multiprocessing
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from functools import partial
 from itertools import count, islice
 from typing import Annotated, Any, Literal
 
@@ -27,7 +28,16 @@ __all__ = ["Sum", "rollout"]
 MOST_FAILURES = 10
 TOLD_EVERY_S = 20.0
 Column = Literal[
-    "any", "nobody", "vendor", "chain", "both", "head-office", "nodes", "both-and-canaries", "both-and-roots"
+    "any",
+    "nobody",
+    "vendor",
+    "chain",
+    "both",
+    "head-office",
+    "nodes",
+    "both-and-canaries",
+    "both-and-roots",
+    "both-dormant",
 ]
 
 
@@ -71,7 +81,7 @@ def rollout(
     seed: int = 1,
     stores: int = 800,
     tills: int = 4,
-    hours: int = 72,
+    hours: int = 120,
     thief: Column = "any",
     processes: int = 0,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -98,12 +108,14 @@ def rollout(
         Print one JSON object.
     """
     scale = Scale(stores, tills, hours)
-    loot = None if thief == "any" else COLUMNS.get(thief, frozenset())
+    loot = None if thief == "any" else COLUMNS.get(thief.removesuffix("-dormant"), frozenset())
+    dormant = None if thief == "any" else thief.endswith("-dormant")
+    one = partial(run, scale=scale, loot=loot, dormant=dormant)
     total, console = Sum(), Console(stderr=True)
     began = told_at = time.monotonic()
     side_by_side = min(seeds, processes or os.cpu_count() or 1)
     again = f"--stores {stores} --tills {tills} --hours {hours} --thief {thief}"
-    for result in _results(seed, seeds, side_by_side, scale, loot):
+    for result in _results(seed, seeds, side_by_side, one):
         total.add(result)
         if result.broken:
             console.print(f"seed {result.seed}: {result.broken[0].law}: {result.broken[0].what}")
@@ -120,25 +132,25 @@ def rollout(
     return 1 if total.broken else 0
 
 
-def _results(first: int, runs: int, processes: int, scale: Scale, loot: frozenset[str] | None) -> Iterator[Result]:
+def _results(first: int, runs: int, processes: int, one: Callable[[int], Result]) -> Iterator[Result]:
     seeds = islice(count(first), runs)
     failed = 0
     if processes <= 1:
         for seed in seeds:
-            result = run(seed, scale, loot)
+            result = one(seed)
             yield result
             failed += bool(result.broken)
             if failed >= MOST_FAILURES:
                 return
         return
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting: set[Future[Result]] = {pool.submit(run, seed, scale, loot) for seed in islice(seeds, 2 * processes)}
+        waiting: set[Future[Result]] = {pool.submit(one, seed) for seed in islice(seeds, 2 * processes)}
         while waiting and failed < MOST_FAILURES:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for result in (future.result() for future in done):
                 failed += bool(result.broken)
                 yield result
-            waiting |= {pool.submit(run, seed, scale, loot) for seed in islice(seeds, len(done))}
+            waiting |= {pool.submit(one, seed) for seed in islice(seeds, len(done))}
         pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -11,6 +11,7 @@ import traceback
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from hashlib import sha256
 from random import Random
 from typing import Final
@@ -19,6 +20,7 @@ import msgspec
 
 from oppet.base.clock import parse_utc
 from oppet.base.signing import Signer
+from oppet.release import intake
 from oppet.release.agree import Listed
 from oppet.release.health import Signed, Statement
 from oppet.release.terms import Canary, EmergencyPace, Pace, Plan, emergency_name
@@ -31,7 +33,7 @@ __all__ = ["STEP_MS", "Result", "Scale", "World", "run"]
 
 BEGIN: Final = parse_utc("2026-11-22T06:00:00.000Z")
 HOUR_MS: Final = 3_600_000
-STEP_MS: Final = 900_000
+STEP_MS: Final = 1_800_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Scale:
 
     stores: int = 60
     tills: int = 2
-    hours: int = 72
+    hours: int = 120
     faults: bool = True
 
 
@@ -49,6 +51,7 @@ class Result(msgspec.Struct, frozen=True):
 
     seed: int
     thief: tuple[str, ...]
+    dormant: bool
     reach: str
     broken: tuple[Broken, ...]
     checked: dict[str, int]
@@ -69,7 +72,7 @@ class People:
         self.laws = laws
         self.view = view
         self.older: list[View] = [view]
-        self.health: dict[str, dict[str, Signed]] = {}
+        self.health: dict[str, dict[str, list[Signed]]] = {}
 
     def release(self, listed: Listed, now_ms: int, *, urgent: bool = False) -> None:
         """Both parties sign; nobody has chosen it yet."""
@@ -89,12 +92,17 @@ class People:
         self._show(replace(self.view, chain=self.view.chain.publish({"rollout": page}, ONLINE["chain"], now_ms)))
 
     def heard(self, image: str, till: str, said: Signed) -> None:
-        self.health.setdefault(image, {})[till] = said
+        words = self.health.setdefault(image, {}).setdefault(till, [])
+        words.append(said)
+        del words[:-3]
 
     def daily(self, now_ms: int) -> None:
         """What came from canaries is published, and the online lists are signed anew."""
         page = self.view.chain.pages["health"]
-        said = tuple((image, tuple(words.values())) for image, words in sorted(self.health.items()))
+        said = tuple(
+            (image, tuple(said for words in tills.values() for said in words))
+            for image, tills in sorted(self.health.items())
+        )
         page = replace(page, version=page.version + 1, said=said)
         chain = self.view.chain.publish({"health": page}, ONLINE["chain"], now_ms)
         self._show(View(self.view.vendor.republish(self.view.vendor.pages, ONLINE["vendor"], now_ms), chain))
@@ -114,7 +122,9 @@ class People:
 class World:
     """Everything, and its clock."""
 
-    def __init__(self, seed: int, scale: Scale, loot: frozenset[str] | None = None) -> None:
+    def __init__(
+        self, seed: int, scale: Scale, loot: frozenset[str] | None = None, *, dormant: bool | None = None
+    ) -> None:
         self.chance = Random(seed)
         self.scale = scale
         self.now = BEGIN
@@ -123,8 +133,10 @@ class World:
         self.canaries = _canaries(names, scale)
         view = _founded(_pace(self.canaries, scale))
         loot = thief_of(self.chance) if loot is None else loot
-        self.laws = Laws(view.chain.roots[0], _targets_of(view), reach(loot), scale.stores)
-        self.thief = Thief(loot, Random(seed + 1), self.canaries, keys_of(loot))
+        dormant = self.chance.random() < 0.5 if dormant is None else dormant
+        self.reach = reach(loot, dormant=dormant)
+        self.laws = Laws(view.chain.roots[0], _targets_of(view), self.reach, scale.stores)
+        self.thief = Thief(loot, Random(seed + 1), self.canaries, keys_of(loot), dormant)
         self.people = People(self.laws, view)
         self.served = view
         self.stores = [Store(name, self.chance, view) for name in names]
@@ -140,11 +152,12 @@ class World:
 
     def _till(self, store: Store, number: int, view: View) -> SimTill:
         name = f"{store.name}-K{number}"
-        signer = self.canaries[name][1] if name in self.canaries else None
-        key = signer.public.hex() if signer else sha256(name.encode()).hexdigest()
-        till = SimTill(Till(store.name, name, key), store, signer, view, self.looks, self.laws)
-        till.wall_ms = BEGIN
-        return till
+        signer = self.canaries[name][1] if name in self.canaries else Signer(sha256(name.encode()).digest())
+        who = Till(store.name, name, signer.public.hex())
+        first = view.chain.roots[0].pace
+        assert first is not None
+        whole = name in self.canaries or number == 1
+        return SimTill(who, store, signer, first, view, self.looks, self.laws, BEGIN, whole=whole)
 
     # --- a run
 
@@ -161,7 +174,7 @@ class World:
             hour = (self.now - BEGIN) // HOUR_MS
             day_hour = (hour + 6) % 24
             for till in self.tills:
-                if till.store.asleep_until > self.now:
+                if till.taken or till.store.asleep_until > self.now:
                     continue
                 is_open = till.store.opens <= day_hour < till.store.shuts
                 if is_open or till.store.night or day_hour == till.store.shuts:
@@ -172,13 +185,18 @@ class World:
 
     def _step(self, till: SimTill, *, is_open: bool) -> None:
         chance = self.chance
-        quiet = not is_open or chance.random() < 0.7
-        sick = self.ill and till.runs.custom.image == self.second.custom.image
-        till.step(self.now, STEP_MS, quiet=quiet, sales=chance.randrange(2, 12) if is_open else 0, sick=sick)
-        for image, said in till.said():
-            self.laws.spoke(said, msgspec.json.decode(said.statement, type=Statement))
+        between = not is_open or chance.random() < 0.7
+        sales = chance.randrange(2, 12) if is_open else 0
+        till.step(self.now, STEP_MS, is_open=is_open, between=between, sales=sales)
+        if till.intake.leaving and till.slots.agreed is not None:
+            image = till.slots.agreed.software.image
+            sick = self.ill and image == self.second.custom.image
+            till.leave(self.now, works=not sick, poison=image in self.thief.images and not self.thief.dormant)
+        for _, said in till.said():
+            statement = msgspec.json.decode(said.statement, type=Statement)
+            self.laws.spoke(said, statement)
             if till.store.cut_until <= self.now:
-                self.people.heard(image, till.who.name, said)
+                self.people.heard(statement.image, till.who.name, said)
 
     def _people(self, step: int) -> None:
         hour, rest = divmod(step * STEP_MS, HOUR_MS)
@@ -200,7 +218,7 @@ class World:
     def _strike(self, step: int) -> None:
         """The thief serves head office's lists if it holds head office's online keys, else what passes through its nodes."""
         thief = self.thief
-        if self.now < self.strikes_at or not thief.loot or step % 4:
+        if self.now < self.strikes_at or not thief.loot or step % 2:
             return
         view = thief.view(self.people.view, self.people.older, self.now)
         self._book(view)
@@ -277,21 +295,31 @@ class World:
             refused.update(till.refused)
             waited.update(till.waited)
         return Result(
-            seed, tuple(sorted(self.thief.loot)), reach(self.thief.loot), tuple(self.laws.broken), dict(self.laws.checked),
+            seed, tuple(sorted(self.thief.loot)), self.thief.dormant, self.reach, tuple(self.laws.broken), dict(self.laws.checked),
             dict(sorts), dict(refused), dict(waited), dict(self.faults), self.thief.deeds, self.scale.stores,
             sum(till.running_ms for till in self.tills) // HOUR_MS,
             {name: sorted(stores.values()) for name, stores in reached.items()},
         )  # fmt: skip
 
 
-def run(seed: int, scale: Scale | None = None, loot: frozenset[str] | None = None) -> Result:
-    """One run; the same arguments give the same one."""
-    world = World(seed, scale or Scale(), loot)
+def run(
+    seed: int, scale: Scale | None = None, loot: frozenset[str] | None = None, *, dormant: bool | None = None
+) -> Result:
+    """One run; the same arguments give the same one.
+
+    The intake counts a step here as it counts the minute between two of its ticks, and what thousands of tills reckon alike is
+    reckoned once: nothing else of the code under test is changed.
+    """
+    kept, intake.GAP_MS = (intake.GAP_MS, intake.evidence_of), STEP_MS  # type: ignore[misc]
+    intake.evidence_of = lru_cache(4096)(kept[1])  # type: ignore[assignment]
+    world = World(seed, scale or Scale(), loot, dormant=dormant)
     try:
         world.live()
     except Exception as error:  # noqa: BLE001 - a mistake of ours is a finding like any other
         where = traceback.extract_tb(error.__traceback__)[-1]
         world.laws.wrong("0", f"{type(error).__name__} {error} at {where.name}:{where.lineno}")
+    finally:
+        intake.GAP_MS, intake.evidence_of = kept  # type: ignore[misc]
     return world.told(seed)
 
 
@@ -300,10 +328,10 @@ def _hours(one: Installed) -> float:
 
 
 def _canaries(names: list[str], scale: Scale) -> Mapping[str, tuple[Canary, Signer]]:
-    """As many stores as a root may name, all of their tills."""
+    """As many stores as a root may name, all of their tills but the last."""
     found = {}
-    for store in names[: max(2, scale.stores // 50)]:
-        for number in range(1, scale.tills + 1):
+    for store in names[: max(3, scale.stores // 50)]:
+        for number in range(1, max(2, scale.tills)):
             till = f"{store}-K{number}"
             signer = Signer(sha256(till.encode()).digest())
             found[till] = (Canary(store, till, 1, signer.public.hex()), signer)
@@ -314,9 +342,9 @@ def _pace(canaries: Mapping[str, tuple[Canary, Signer]], scale: Scale) -> Pace:
     stores = len({canary.store for canary, _ in canaries.values()})
     return Pace(
         stores=max(scale.stores, 50 * stores), canaries=tuple(canary for canary, _ in canaries.values()),
-        evidence_tills=max(2, len(canaries) * 5 // 8), evidence_stores=max(2, stores // 2),
+        evidence_tills=max(2, len(canaries) // 2), evidence_stores=max(2, stores // 2),
         evidence_sales=50, evidence_min=120, dwell_min=360, stores_permille_per_hour=125, hold_min=1440,
-        emergency=EmergencyPace(30, 125, max(2, len(canaries) * 5 // 8), 2),
+        emergency=EmergencyPace(30, 125, max(2, len(canaries) // 2), 2),
     )  # fmt: skip
 
 
