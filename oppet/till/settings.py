@@ -13,10 +13,11 @@ from msgspec import Meta
 from oppet.base.errors import SettingsError, clip, place_first
 from oppet.payments.swish import PAYEE
 from oppet.register.desk import Rules
+from oppet.release.intake import Hours
 
 __all__ = [
-    "GiftCardSettings", "NexoSettings", "PaymentSettings", "PrinterSettings", "Settings", "SwishAloneSettings", "SwishSettings",
-    "UnitSettings", "read_settings",
+    "GiftCardSettings", "NexoSettings", "PaymentSettings", "PrinterSettings", "PublicationSettings", "Settings", "SourceSettings",
+    "SwishAloneSettings", "SwishSettings", "UnitSettings", "read_settings",
 ]  # fmt: skip
 
 Text = Annotated[str, Meta(min_length=1, max_length=72, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
@@ -91,6 +92,26 @@ class GiftCardSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 PaymentSettings = NexoSettings | SwishSettings | SwishAloneSettings | GiftCardSettings
 
 
+class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where publications are looked for; nobody here is believed. One of: the keepers of the papers, an address, a folder."""
+
+    keepers: bool = False  # the store node, neighbours and head office, as the till's papers name them
+    url: Annotated[str, Meta(pattern=r"^(https?://[^\x00-\x20\x7f]{1,200})?\Z")] = ""
+    tls: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""  # SHA-256 of its certificate
+    folder: Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*\Z")] = ""  # such as a stick's
+
+
+class PublicationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What comes down. Both roots are needed: nothing that is set here makes one of them enough (RL2)."""
+
+    vendor_root: Place
+    chain_root: Place
+    sources: Annotated[tuple[SourceSettings, ...], Meta(min_length=1, max_length=8)] = (SourceSettings(keepers=True),)
+    hours: Hours = Hours()
+    look_s: Annotated[int, Meta(ge=1, le=3600)] = 60
+    rate_kb_s: Annotated[int, Meta(ge=16, le=1_000_000)] = 1000  # what a release may take of the line
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     till: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,16}\Z")]
     store: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,16}\Z")]
@@ -112,6 +133,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     invoice_customers: Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*\Z")] = (
         ""  # a file of tokens and limits
     )
+    publications: PublicationSettings | None = None  # None: nothing comes down, as for a till of before
     port: Port = 8300
     language: Annotated[str, Meta(pattern=r"^(sv|en)\Z")] = "sv"
     rules: Rules = Rules()
@@ -137,7 +159,14 @@ def read_settings(data: bytes, file: str) -> Settings:
             word = "host" if printer.kind == "network" else "device"
             raise SettingsError(file=file, reason=f"printer {clip(printer.name, 30)} needs “{word}”")
     _judge_payments(settings.payments, file)
+    _judge_sources(settings.publications, file)
     return settings
+
+
+def _judge_sources(publications: PublicationSettings | None, file: str) -> None:
+    for number, source in enumerate(publications.sources if publications is not None else (), 1):
+        if [source.keepers, bool(source.url), bool(source.folder)].count(True) != 1:
+            raise SettingsError(file=file, reason=f"source {number} of publications needs one of keepers, url, folder")
 
 
 def _judge_payments(payments: tuple[PaymentSettings, ...], file: str) -> None:
