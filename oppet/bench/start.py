@@ -22,12 +22,13 @@ from oppet.till.web import create_app
 from oppet.yardstick.measure import conditions, result
 from oppet.yardstick.store import big_assortment, scratch
 
-__all__ = ["main", "run"]
+__all__ = ["main", "prepare_till", "run"]
 
 IMPORTS = "import oppet.till.main, oppet.till.web"
 
 
-def _prepare(folder: Path, articles: int) -> Path:
+def prepare_till(folder: Path, articles: int) -> Path:
+    """A till's files with so many articles; gives its settings."""
     files.write(folder / "assortment.json", big_assortment(articles))
     files.write(
         folder / "staff.json", msgspec.json.encode([{"number": 1, "role": "manager", "pin": digest_of("1111")}])
@@ -52,7 +53,7 @@ def _seconds(words: list[str]) -> float:
 def run(runs: int = 5, articles: int = 100_000) -> dict[str, Any]:
     """Measure whole processes, after one warm-up. `ready_s` is the median until the first page has been made."""
     with scratch() as folder:
-        path = _prepare(folder, articles)
+        path = prepare_till(folder, articles)
         words = ["-m", "oppet.bench.start", str(path)]
         _seconds(words)
         ready = [_seconds(words) for _ in range(runs)]

@@ -33,6 +33,7 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "hq-page": ("oppet.bench.hq_page", {}),
     "tender": ("oppet.rehearsal.tender_bench", {}),
     "storm": ("oppet.rehearsal.storm", {}),
+    "switch": ("oppet.rollout.switch_bench", {}),
     "completeness": ("oppet.bench.completeness", {}),
 }
 
@@ -45,7 +46,7 @@ def bench(name: str, *, as_json: Annotated[bool, Parameter(name="--json", negati
     """Measure, with ceilings taken in the same run.
 
     Till: scan, scan-page, sale, tender, second-copy, start. Journal: verify, verify-year. Chain: ingest, backlog, hq-page, sim,
-    storm, completeness.
+    storm, completeness. Second pipe: switch.
 
     Parameters
     ----------

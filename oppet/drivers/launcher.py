@@ -6,8 +6,9 @@ and compares its digest; the started process then loads only code whose bytes ha
 What is written here is written whole or not at all: after a power cut at any step exactly one whole slot starts.
 
 In the folder of the slots: `a/`, `b/` (what runs, and what ran before), `next/` (the till puts a release there), `state.json` (this
-file's own), `order.json` (the till asks for a switch), `proven.json` (the till says that the release works here),
-`returned.json` (why the launcher went back; the till takes it away once it is in its journal).
+file's own), `order.json` (the till asks for a switch), `follower.json` (the next release is loaded and waits for the journal),
+`proven.json` (the till says that the release works here), `returned.json` (why the launcher went back; the till takes it away
+once it is in its journal).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from types import ModuleType
 from typing import Any, Final
 
 __all__ = [
+    "FOLLOWER",
     "LAUNCHED",
     "NO_SLOT",
     "ORDER",
@@ -65,7 +67,8 @@ LOOK_S: Final = 0.05
 SWITCH_EXIT: Final = 75  # the till's: start the other slot (release/ports.py)
 SLOT_CHANGED: Final = 76  # the started process met bytes that were not checked
 NO_SLOT: Final = 70  # no slot is whole
-STATE, ORDER, PROVEN, RETURNED, NEXT = "state.json", "order.json", "proven.json", "returned.json", "next"
+STATE, ORDER, PROVEN, RETURNED = "state.json", "order.json", "proven.json", "returned.json"
+FOLLOWER, NEXT = "follower.json", "next"
 MANIFEST: Final = "slot.json"
 LAUNCHED: Final = "OPPET_LAUNCHED"  # what a started process is told, as JSON
 MOST_FILES: Final = 20_000
@@ -287,7 +290,7 @@ class Child:
 
     def __init__(self, slot: str, process: subprocess.Popen[bytes], go: int, said: int, before: int) -> None:
         self.slot, self.process, self.go, self.said, self.before = slot, process, go, said, before
-        self.open = False
+        self.waiting = self.open = False
         self.went = 0.0
         self.opened = 0.0
 
@@ -298,9 +301,11 @@ class Child:
         self.went = time.monotonic()
 
     def look(self) -> int | None:
-        """Notice that it is open; give its exit code once it has ended."""
+        """Notice that it waits or is open; give its exit code once it has ended."""
         with contextlib.suppress(BlockingIOError):
-            if not self.open and b"open" in os.read(self.said, 64):
+            said = b"" if self.open else os.read(self.said, 64)
+            self.waiting = self.waiting or b"waiting" in said
+            if b"open" in said:
                 self.open, self.opened = True, time.monotonic()
         return self.process.poll()
 
@@ -337,6 +342,7 @@ class Launcher:
     def settle(self) -> None:
         """Read the state; take in what the till left: that a release works, that another is to start."""
         self.state = read(self.folder / STATE)
+        remove(self.folder / FOLLOWER)
         proven = read(self.folder / PROVEN)
         trying = self.state.get("trying", "")
         if trying and proven.get("image") == self.state["held"][trying]["image"]:
@@ -492,9 +498,8 @@ class Launcher:
             if on_trial and self._too_late(child):
                 child.end()
                 return 1, None
-            if following is None and not on_trial and (self.folder / ORDER).exists():
-                self.settle()
-                following = self._start() if self.state.get("trying") else None
+            if not on_trial:
+                following = self._follower(following)
             time.sleep(LOOK_S if following is None else LOOK_S / 10)
         child.close()
         if on_trial:
@@ -506,6 +511,23 @@ class Launcher:
             following.end()
             following = None
         return code, following
+
+    def _follower(self, following: Child | None) -> Child | None:
+        """Start what is to follow while the other one still sells: it loads all it needs and waits for the journal."""
+        if following is None:
+            if not (self.folder / ORDER).exists():
+                return None
+            self.settle()
+        elif following.look() is None:
+            if following.waiting and not (self.folder / FOLLOWER).exists():
+                write(self.folder / FOLLOWER, {"slot": following.slot})
+            return following
+        else:
+            self._why = ("did_not_start", f"exit {following.end()}")
+        trying = self.state.get("trying")
+        if trying and self.state["tries"] >= TRIES:
+            self._go_back(trying)
+        return self._start() if self.state.get("trying") else None
 
     def _too_late(self, child: Child) -> bool:
         now = time.monotonic()

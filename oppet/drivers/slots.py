@@ -47,6 +47,7 @@ __all__ = [
     "launch",
     "launched",
     "listen",
+    "prepare",
     "say_open",
     "self_test_words",
     "wait_for_turn",
@@ -118,7 +119,10 @@ def listen(port: int) -> serving.Listener:
 def wait_for_turn() -> None:
     """Wait until the release before has let the journal go; whoever is not launched need not wait."""
     ours = launched()
-    if ours is not None and not os.read(ours.go, 8):
+    if ours is None:
+        return
+    os.write(ours.said, b"waiting\n")
+    if not os.read(ours.go, 8):
         raise SystemExit(1)  # the launcher is gone
 
 
@@ -239,6 +243,10 @@ class FileSlots:
             launcher.write(folder / launcher.ORDER, order)
         except OSError as error:
             raise files.FileTroubleError(file=str(folder), reason=error.strerror or "unwritable") from error
+
+    def followed(self) -> bool:
+        """After `switch`: whether the next release is loaded and waits for the journal. Who ends before that is dark for longer."""
+        return (self._ours.folder / launcher.FOLLOWER).exists()
 
     def close(self) -> None:
         with self._guard:

@@ -147,9 +147,10 @@ def catalogue_of(base: Path, names: tuple[str, ...]) -> Catalogue:
     return decode(parts[0] if len(parts) == 1 else merge(parts[0], parts[1]))
 
 
-def open_till(path: Path) -> Opened:
+def open_till(path: Path, turn: Callable[[], None] = lambda: None) -> Opened:
     """Read the settings, open or make the journal, and settle what the last run left.
 
+    `turn` is called when all is read that needs no journal: a release that follows another waits there.
     Raises SettingsError, the journal's and the key's leaves, and the assortment's.
     """
     settings = read_settings(files.read(path, 1 << 20), str(path))
@@ -158,6 +159,7 @@ def open_till(path: Path) -> Opened:
     folder.mkdir(parents=True, exist_ok=True)
     catalogue = catalogue_of(base, settings.assortment)
     staff = StaffList(read_staff(files.read(base / settings.staff, 1 << 20), settings.staff), ArgonPins())
+    turn()
     place = newest(folder)
     key = place.key
     # The journal is made before its key: where there is a key there was a journal, and a lost one never begins again.
@@ -198,8 +200,7 @@ def run(settings: Path, *, announce: bool = False) -> int:
     """
     said = read_settings(files.read(settings, 1 << 20), str(settings))
     with slots.listen(said.port) as listener:
-        slots.wait_for_turn()  # a release that follows another begins when that one has let the journal go
-        opened = open_till(settings)
+        opened = open_till(settings, slots.wait_for_turn)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         slots.say_open()
         print(json.dumps({"ready": True, "page": url}) if announce else f"The till is open: {url}", flush=True)
