@@ -217,6 +217,7 @@ class HttpSource(Source):
             raise SourceAwayError(f"{self.name}: {why(error)}") from None
         finally:
             if not whole:
+                answer.close()  # a line that is to close has let go of its answer, which holds the socket
                 self.close()
 
     def _answered(self, path: str, deadline: float) -> http.client.HTTPResponse:
