@@ -9,6 +9,7 @@ journals' first: a cache stops before it is full. Serving the tree is `drivers/p
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import threading
 import time
@@ -25,6 +26,7 @@ from oppet.base.words import N_
 from oppet.drivers import files
 from oppet.drivers.disk import free_bytes
 from oppet.drivers.obtaining import Fetching, NoRoomError, Rate, Source, StoppedError, unpack, unzstd
+from oppet.drivers.publication_sources import FolderSource, HttpSource
 from oppet.release.chunks import (
     FROM_NOTHING,
     LARGEST_INDEX,
@@ -38,9 +40,11 @@ from oppet.release.chunks import (
 from oppet.release.errors import NotPublishedError, PublicationAwayError, PublicationMalformedError
 from oppet.release.found import Refused
 from oppet.release.terms import CHAIN, PLAN, STORE, VENDOR, Digest, Plan, Software, is_goods, is_software
+from oppet.sync.messages import KeeperInfo
 
-__all__ = ["Beat", "Bounds", "Mirror", "Pulled", "as_list", "names_in"]
+__all__ = ["Beat", "Bounds", "CacheSettings", "Mirror", "Pulled", "as_list", "lines_to", "names_in", "open_cache"]
 
+LOG = logging.getLogger("oppet.publications")
 LARGEST_TIMESTAMP: Final = 16 << 10
 LARGEST_LIST: Final = 4 << 20
 LARGEST_ROOT: Final = 256 << 10
@@ -50,6 +54,8 @@ MOST_ROOTS: Final = 256
 MOST_TARGETS: Final = 20_000
 MOST_ROLES: Final = 24
 MOST_BEFORE: Final = 3  # documents that a patch is asked from
+TOLD_AGAIN_S: Final = 6 * 3600.0
+PUB: Final = "/pub"
 KEEP_LISTS: Final = 2  # a reader may be between two lists when they change
 _ROLE: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
 _TARGET: Final = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,3}(\.[A-Za-z0-9_-]{1,32}){0,3}\Z")
@@ -57,6 +63,18 @@ _LIST: Final = re.compile(r"([1-9][0-9]{0,8})\.([a-z][a-z0-9_-]{0,31})\.json\Z")
 _STORE_ROOT: Final = re.compile(r"stores/([A-Za-z0-9-]{1,16})\.root\.json\Z")
 
 Version = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+
+
+class CacheSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of a store node's or neighbour keeper's settings (docs/settings.md)."""
+
+    folder: Annotated[str, Meta(min_length=1, max_length=200)] = "publications"  # in the keeper's folder
+    upstream: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=400)], ...], Meta(max_length=8)] = ()
+    every_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
+    most_mb: Annotated[int, Meta(ge=1, le=1_000_000)] = 2048
+    spare_mb: Annotated[int, Meta(ge=0, le=1_000_000)] = 1024
+    rate_kb_s: Annotated[int, Meta(ge=0, le=10_000_000)] = 0  # 0 for as fast as the line is
+    connections: Annotated[int, Meta(ge=1, le=16)] = 4
 
 
 class TooLargeError(UnavailableError):
@@ -519,12 +537,9 @@ class Mirror:
 class Beat:
     """Pulls again and again in a thread of its own. `close` ends it, also in the middle of a download."""
 
-    def __init__(
-        self, mirror: Mirror, every_s: float, heard: Callable[[Pulled], None] | None = None,
-        mistake: Callable[[], None] | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, mirror: Mirror, every_s: float, heard: Callable[[Pulled], None] | None = None) -> None:
         self.mirror = mirror
-        self._every_s, self._heard, self._mistake = every_s, heard, mistake
+        self._every_s, self._heard = every_s, heard
         self._stop = threading.Event()
         self._soon = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publications", daemon=True)
@@ -549,11 +564,44 @@ class Beat:
                     self._heard(pulled)
             except StoppedError:
                 break
-            except Exception:  # noqa: BLE001 - our own mistake ends no keeper: it is said, and the next beat comes
-                if self._mistake is not None:
-                    self._mistake()
+            except Exception:
+                LOG.exception("our own mistake in the cache of publications")  # it ends no keeper: the next beat comes
             self._soon.wait(self._every_s)
         self.mirror.close()
+
+
+def lines_to(settings: CacheSettings, keepers: Sequence[KeeperInfo], base: Path) -> list[list[Source]]:
+    """The sources, in the order they are asked, on as many connections as the settings say: what the settings name, then `keepers`."""
+
+    def line() -> list[Source]:
+        found: list[Source] = []
+        for where in settings.upstream:
+            there = where.startswith(("http://", "https://"))
+            found.append(HttpSource(where, where) if there else FolderSource(where, base / where))
+        return [*found, *(HttpSource(one.name, f"{one.url.rstrip('/')}{PUB}", one.tls) for one in keepers)]
+
+    return [line() for _ in range(settings.connections)]
+
+
+def open_cache(
+    settings: CacheSettings, base: Path, store: str, keepers: Sequence[KeeperInfo], tell: Callable[[Refused], None], *,
+    makes_own: bool,
+) -> Beat:  # fmt: skip
+    """A keeper's cache on its beat, in the keeper's folder `base`. A source that lies is told of once in `TOLD_AGAIN_S`."""
+    told: dict[tuple[str, str], float] = {}
+
+    def once(said: Refused) -> None:
+        now, what = time.monotonic(), (said.source, said.why)
+        if now - told.get(what, -TOLD_AGAIN_S) >= TOLD_AGAIN_S:
+            told[what] = now
+            tell(said)
+
+    mirror = Mirror(
+        base / settings.folder, lambda: lines_to(settings, keepers, base), (store,),
+        Bounds(settings.most_mb << 20, settings.spare_mb << 20), makes_own=makes_own, tell=once,
+        rate=Rate(settings.rate_kb_s << 10),
+    )  # fmt: skip
+    return Beat(mirror, settings.every_s)
 
 
 def as_list(data: bytes) -> tuple[bytes, _Said]:

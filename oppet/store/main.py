@@ -25,6 +25,8 @@ from oppet.drivers.keys import load_key
 from oppet.drivers.metrics import CONTENT_TYPE, Measure, exposition
 from oppet.drivers.pins import ArgonPins
 from oppet.drivers.post import Post
+from oppet.drivers.publication_cache import Beat, open_cache
+from oppet.drivers.publication_http import Publications, beside
 from oppet.drivers.tls import load_or_make
 from oppet.sale.staff import StaffList, read_staff
 from oppet.store.enrolment import NODE_KEY, POST, TLS, enrolled_in
@@ -82,7 +84,10 @@ class Opened:
             raise
         self.app = KeeperApp(node, node, node.alarm)
         node.watch(self.app.counts)
-        self.services = [serving.Service(self.app, machine, certificate, serving.Guard())]
+        self.publications = Publications(files.folder(folder / settings.publications.folder))
+        node.cache = self._cache(node, folder)
+        machines = beside(self.app, self.publications)
+        self.services = [serving.Service(machines, machine, certificate, serving.Guard())]
         if settings.place == "store":
             self.services.append(self._pages(node, post, certificate))
         if settings.announce:
@@ -106,7 +111,17 @@ class Opened:
         if self.node is not None:
             if hasattr(self, "app"):
                 self.app.close()
+            if hasattr(self, "publications"):
+                self.publications.close()
             self.node.close()
+
+    def _cache(self, node: Node, folder: Path) -> Beat:
+        """A node pulls from head office; a neighbour from the node first, so that the store's line carries it once."""
+        said, keepers = self.settings, node.enrolment.keepers
+        order = ("hq",) if said.place == "store" else ("store", "hq")
+        upstream = [one for place in order for one in keepers if one.place == place and one.name != said.keeper]
+        makes_own = said.place == "store"
+        return open_cache(said.publications, folder, said.store, upstream, node.cache_lied, makes_own=makes_own)
 
     def _listen(self, port: int, host: str) -> serving.Listener:
         listener = serving.listen(port, host)

@@ -28,11 +28,13 @@ from oppet.drivers.gift_book import GiftKeeper
 from oppet.drivers.invitations import InvitationFolder, NobodySignsError
 from oppet.drivers.keeper_http import Counts
 from oppet.drivers.post import Post
+from oppet.drivers.publication_cache import Beat, Pulled
 from oppet.drivers.sealed_key import unseal
 from oppet.drivers.shelf_files import FileShelf
 from oppet.drivers.swish_desk import SwishDesk, open_desk
 from oppet.journal.entry import body_of
 from oppet.journal.kinds import ActDone, AlarmRaised, Fact
+from oppet.release.found import Refused
 from oppet.store import web_node
 from oppet.store.enrolment import (
     INVITATIONS,
@@ -106,6 +108,7 @@ class Health(msgspec.Struct, frozen=True):
     alarms: int
     damaged: tuple[str, ...]
     requests: dict[str, int]
+    publications: Pulled | None = None  # the last round of the cache
 
 
 class Node:
@@ -130,6 +133,7 @@ class Node:
         self._alarms: deque[web_node.Alarm] = deque(self._alarms_before(), MOST_ALARMS)
         self._cases: set[DoubleReturn] = set()
         self._counts: Counts | None = None
+        self.cache: Beat | None = None  # of publications; opened beside the port that serves it
         self._believe_kept()
         self.shelf = FileShelf(folder / "kept", self.directory.standing, self.clock, self.alarm)
         self._keeper = Keeper(info.name, signer, self.shelf, self.directory.standing, self.clock, self.alarm)
@@ -150,6 +154,8 @@ class Node:
     def close(self) -> None:
         """End the threads, keep what saves time, let every file go. Twice does no harm."""
         self._closing.set()
+        if self.cache is not None:
+            self.cache.close()
         self._ticking.join(5)
         if self.relay is not None:
             self.relay.close()
@@ -342,6 +348,7 @@ class Node:
             len(self._alarms),
             tuple(self.shelf.damaged),
             self._counted(),
+            self.cache.mirror.pulled if self.cache is not None else None,
         )
 
     def watch(self, counts: Counts) -> None:
@@ -363,6 +370,10 @@ class Node:
             self.post.write(AlarmRaised(about, tuple(Fact(*pair) for pair in said)))
         except UnavailableError as error:
             LOG.error("alarm %s %s could not be written down: %s", about, said, error)
+
+    def cache_lied(self, said: Refused) -> None:
+        """Somebody upstream gives other bytes than were signed: nothing of it is kept or passed on (RL13)."""
+        self.alarm("cache lies", source=said.source, why=said.why, name=said.name, reason=said.reason)
 
     # --- behind the calls -----------------------------------------------------------------------------------------
 

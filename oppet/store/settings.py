@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from oppet.base.errors import RefusedError, SettingsError, place_first
 from oppet.base.words import N_
+from oppet.drivers.publication_cache import CacheSettings
 from oppet.drivers.swish_desk import SwishSettings
 from oppet.payments.risk import RiskLimits
 from oppet.sync.messages import KeeperInfo, Key, Name
@@ -46,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interfaces: tuple[str, ...] = ()  # where it is announced; empty for all
     language: Annotated[str, Meta(pattern=r"^(sv|en)\Z")] = "sv"
     swish: SwishSettings | None = None  # this node calls Swish for its tills
+    publications: CacheSettings = CacheSettings()  # this keeper's cache of what comes down
     risk: RiskLimits = (
         RiskLimits()
     )  # what the manager's page measures against; the tills' own limits stand in their settings
