@@ -66,6 +66,7 @@ VERBS: Mapping[str, Verb] = {
         "oppet.signing.ceremony:ceremony", "Make a repository's keys with its people, and publish it empty."
     ),
     "release key": Verb("oppet.signing.ceremony:key", "Make one person's new keys on a stick."),
+    "release build": Verb("oppet.signing.build:build", "Build a release: image, SBOM and provenance, the same for all."),
     "release prepare": Verb("oppet.signing.drafting:prepare", "Draft a release and write the request to sign it."),
     "release sign-as-vendor": Verb("oppet.signing.by_hand:sign_as_vendor", "Read and sign a request of the vendor's."),
     "release sign-as-chain": Verb("oppet.signing.by_hand:sign_as_chain", "Read and sign a request of the chain's."),
@@ -74,6 +75,7 @@ VERBS: Mapping[str, Verb] = {
     "release health": Verb("oppet.signing.publishing:health", "Publish what trial tills said of a release."),
     "release pace": Verb("oppet.signing.drafting:pace", "Draft who goes first and how fast the others follow."),
     "release revoke": Verb("oppet.signing.drafting:revoke", "Draft lists without a release, and raise the floor."),
+    "release drop": Verb("oppet.signing.drafting:drop", "Throw away what was drafted and not published."),
     "release refresh": Verb("oppet.signing.drafting:refresh", "Draft lists that run out soon with new dates."),
     "release store-root": Verb(
         "oppet.signing.drafting:store_root", "Give a store a repository for its own mark-downs."
@@ -82,6 +84,9 @@ VERBS: Mapping[str, Verb] = {
     "release recover": Verb("oppet.signing.rotation:recover", "Draft a repository without a lost or stolen key."),
     "release show": Verb("oppet.signing.showing:show", "Show who signs, what is published, and what waits."),
     "release list": Verb("oppet.signing.showing:list_targets", "List what a repository publishes."),
+    "release tuf-client": Verb(
+        "oppet.drivers.tuf_client:tuf_client", "Drive the client that tills verify with, for tests from outside."
+    ),
     "journal verify": Verb(
         "oppet.audit.journal_verbs:verify", "Say whether a journal is whole, or the first thing wrong with it."
     ),
