@@ -84,6 +84,7 @@ VERBS: Mapping[str, Verb] = {
     "release recover": Verb("oppet.signing.rotation:recover", "Draft a repository without a lost or stolen key."),
     "release show": Verb("oppet.signing.showing:show", "Show who signs, what is published, and what waits."),
     "release list": Verb("oppet.signing.showing:list_targets", "List what a repository publishes."),
+    "release stick": Verb("oppet.drivers.publication_stick:stick", "Write a stick for stores, and read it back."),
     "release tuf-client": Verb(
         "oppet.drivers.tuf_client:tuf_client", "Drive the client that tills verify with, for tests from outside."
     ),

@@ -11,8 +11,10 @@ Who may sign what, and the words in which they are asked, is the signing desk's 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -36,7 +38,7 @@ from tuf.api.metadata import (
 from tuf.api.metadata import Role as RootRole
 from tuf.api.serialization import DeserializationError
 
-from oppet.base.errors import RefusedError, UnavailableError, UntrustedError
+from oppet.base.errors import OppetError, RefusedError, UnavailableError, UntrustedError
 from oppet.base.words import N_
 from oppet.drivers import files
 from oppet.release.terms import PACE_FIELD, Pace
@@ -199,9 +201,10 @@ def make_signer() -> CryptoSigner:
 class Repository:
     """One repository's folder, published and staged. Raises RepositoryMissingError, RepositoryBrokenError."""
 
-    def __init__(self, folder: Path, expires: Expires = Expires()) -> None:
+    def __init__(self, folder: Path, expires: Expires = Expires(), only: frozenset[str] | None = None) -> None:
         self.folder = folder
         self.expires = expires
+        self._only = only  # the roles whose drafts are looked at; all where it is None
         self._metadata, self._targets = folder / "metadata", folder / "targets"
         self._staged = folder / "staged"
         if not (self._metadata / "1.root.json").exists() and not self._draft_path("root").exists():
@@ -299,7 +302,7 @@ class Repository:
     def staged(self, role: str) -> AnyMetadata | None:
         """The draft of a role, unless it was published since."""
         path = self._draft_path(role)
-        if not path.exists():
+        if not path.exists() or (self._only is not None and role not in self._only):
             return None
         draft = _read(path)
         return draft if draft.signed.version > self.version(role) else None
@@ -419,10 +422,26 @@ class Repository:
         """Draft a list as it is, with a new expiry, for its people to sign again."""
         self._keep(role, self._draft(role, now))
 
-    def drop(self) -> None:
-        """Throw every draft away."""
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self._staged)
+    def drop(self, roles: Collection[str] | None = None) -> None:
+        """Throw drafts away: of these roles, or every one."""
+        for role in () if roles is None else roles:
+            self._draft_path(role).unlink(missing_ok=True)
+        if roles is None or not any(self._staged.glob("*.json")):
+            shutil.rmtree(self._staged, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def whole(self) -> Iterator[None]:
+        """Draft several things or none: what is refused half-way leaves the drafts as they were."""
+        before = {path: files.read(path, LARGEST_LIST) for path in self._staged.glob("*.json")}
+        try:
+            yield
+        except OppetError:
+            for path in self._staged.glob("*.json"):
+                if path not in before:
+                    path.unlink(missing_ok=True)
+            for path, data in before.items():
+                files.write(path, data)
+            raise
 
     # ------------------------------------------------------------ signing
 
@@ -471,22 +490,27 @@ class Repository:
         """Every list, of the whole as it would be published, that too few have signed."""
         return tuple(one for role in ("root", *self.roles()) for one in self.signatures(role) if not one.enough)
 
-    def publish(self, online: Signer, now: int) -> None:
-        """Show what is staged: judge all of it, then write snapshot and timestamp with the online key.
+    def publish(self, online: Signer, now: int, roles: Collection[str] = ()) -> None:
+        """Show what is staged, or only the drafts of `roles` while others wait for their people: judge the whole, then write.
 
         Raises ThresholdMissingError, ListExpiredError, KeyStrangeError before anything is written; what disk full leaves is
         what was published before.
         """
+        view = Repository(self.folder, self.expires, frozenset(roles)) if roles else self
+        with _alone(self.folder):
+            view._publish(online, now)
+
+    def _publish(self, online: Signer, now: int) -> None:
         self._judge_all(online, now)
         snapshot = Snapshot(self.version("snapshot") + 1, expires=_expiry(now, self.expires.snapshot), meta={})
+        drafts = {role: draft for role in self.drafts() if (draft := self.staged(role)) is not None}
         fresh: dict[str, bytes] = {}
         for role in self.roles():
-            draft = self.staged(role)
-            version = (draft or self.seen(role)).signed.version
-            path = self._draft_path(role) if draft else self._metadata / f"{version}.{role}.json"
+            version = (drafts.get(role) or self.seen(role)).signed.version
+            path = self._draft_path(role) if role in drafts else self._metadata / f"{version}.{role}.json"
             data = files.read(path, LARGEST_LIST)
             snapshot.meta[f"{role}.json"] = MetaFile(version, len(data), {"sha256": sha256(data).hexdigest()})
-            if draft:
+            if role in drafts:
                 fresh[f"{version}.{role}.json"] = data
         signed = _signed(snapshot, online)
         fresh[f"{snapshot.version}.snapshot.json"] = signed
@@ -494,13 +518,13 @@ class Repository:
         timestamp = Timestamp(
             self.version("timestamp") + 1, expires=_expiry(now, self.expires.timestamp), snapshot_meta=meta
         )
-        if root := self.staged("root"):
-            fresh[f"{root.signed.version}.root.json"] = files.read(self._draft_path("root"), LARGEST_LIST)
+        if "root" in drafts:
+            fresh[f"{drafts['root'].signed.version}.root.json"] = files.read(self._draft_path("root"), LARGEST_LIST)
         fresh["timestamp.json"] = _signed(timestamp, online)  # last: it makes the others visible
-        self._show_targets()
+        self._show_targets(drafts)
         for name, data in fresh.items():
             files.write(self._metadata / name, data)
-        self.drop()
+        self.drop(drafts)
 
     # ------------------------------------------------------------ within
 
@@ -526,13 +550,18 @@ class Repository:
             role, held.signed.version, result.threshold, tuple(result.signed), tuple(result.unsigned), why
         )
 
-    def _show_targets(self) -> None:
-        staged = self._staged / "targets"
-        for path in sorted(staged.rglob("*")) if staged.exists() else ():
-            if path.is_file():
-                place = self._targets / path.relative_to(staged)
+    def _show_targets(self, drafts: Mapping[str, AnyMetadata]) -> None:
+        listed = [
+            one
+            for draft in drafts.values()
+            if isinstance(draft.signed, Targets)
+            for one in draft.signed.targets.values()
+        ]
+        for name in dict.fromkeys(one.get_prefixed_paths()[0] for one in listed):
+            staged, place = self._staged / "targets" / name, self._targets / name
+            if staged.exists():
                 files.folder(place.parent)
-                files.write(place, files.read(path))
+                files.write(place, files.read(staged))
 
     def _draft_path(self, role: str) -> Path:
         return self._staged / f"{role}.json"
@@ -555,6 +584,20 @@ def _delegated(role: Role) -> DelegatedRole:
     return DelegatedRole(
         role.name, [key.keyid for key in role.keys.keys], role.keys.need, terminating=True, paths=list(role.paths)
     )
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process publishes at a time: the desk and head office's services share the folder."""
+    try:
+        handle = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise files.FileTroubleError(file=str(folder / "lock"), reason=error.strerror or "unwritable") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _moment(now: int) -> datetime:

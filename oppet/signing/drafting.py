@@ -16,17 +16,17 @@ from oppet.base.errors import RefusedError, UntrustedError
 from oppet.base.words import N_
 from oppet.drivers import files
 from oppet.drivers.chunking import make_index
-from oppet.drivers.repositories import Keys, Repository, Role
+from oppet.drivers.repositories import Keys, NothingStagedError, Repository, Role
 from oppet.drivers.signing_keys import public_key
 from oppet.release import terms
 from oppet.release.rings import sound_pace
 from oppet.release.terms import CHAIN, REASONS, STORE, Canary, Pace, Software
 from oppet.signing.ceremony import PaceUnfitError, read_pace
-from oppet.signing.desk import Desk, Json, answer, days_left, desk_at, note, now
+from oppet.signing.desk import Desk, Json, Yes, answer, confirm, days_left, desk_at, note, now
 from oppet.signing.requests import take, write_request
 from oppet.signing.telling import changes
 
-__all__ = ["asked_for", "chain_only", "draft_release", "pace", "prepare", "refresh", "revoke", "store_root"]
+__all__ = ["asked_for", "chain_only", "draft_release", "drop", "pace", "prepare", "refresh", "revoke", "store_root"]
 
 NODE_KEY_BYTES: Final = 32
 
@@ -142,7 +142,9 @@ def prepare(
     release = _software(said, data)
     if said.get("image", release.image) != release.image:
         raise ImageOtherError(file=str(image))
-    draft_release(desk, release, make_index(data, desk.base), emergency=emergency)
+    index = make_index(data, desk.base)
+    with desk.repository.whole():
+        draft_release(desk, release, index, emergency=emergency)
     what = f"{'emergency ' if emergency else ''}release {release.release} for {release.role}"
     return asked_for(desk, what, request, as_json=as_json)
 
@@ -231,12 +233,13 @@ def revoke(
     name = terms.software_name(role, number)
     if name not in desk.repository.targets.targets:
         raise ReleaseMissingError(number=number, role=role, repository=desk.name)
-    desk.repository.remove("targets", name, now=now())
     emergency = terms.emergency_name(role, number)
-    if "emergency" in desk.repository.roles() and emergency in desk.repository.lists("emergency").targets:
-        desk.repository.remove("emergency", emergency, now=now())
-    if floor:
-        _raise_floor(desk, role, floor)
+    with desk.repository.whole():
+        desk.repository.remove("targets", name, now=now())
+        if "emergency" in desk.repository.roles() and emergency in desk.repository.lists("emergency").targets:
+            desk.repository.remove("emergency", emergency, now=now())
+        if floor:
+            _raise_floor(desk, role, floor)
     return asked_for(desk, f"release {number} for {role} goes", request, as_json=as_json)
 
 
@@ -268,6 +271,29 @@ def refresh(
     for one in due:
         desk.repository.refresh(one, now())
     return asked_for(desk, f"new dates for {', '.join(due)}", request, as_json=as_json)
+
+
+def drop(repository: Path, *, yes: Yes = False, as_json: Json = False) -> int:
+    """Throw away what was drafted and not published; requests for it are worth nothing then.
+
+    Parameters
+    ----------
+    repository
+        The vendor's, the chain's or a store's folder.
+    yes
+        Do it without asking.
+    as_json
+        Print one JSON object.
+    """
+    desk = desk_at(repository)
+    drafts = desk.repository.drafts()
+    if not drafts:
+        raise NothingStagedError(role=", ".join(desk.repository.roles()), folder=desk.name)
+    confirm(f"Throw away the drafts of {', '.join(drafts)} in {desk.name}?", yes=yes)
+    desk.repository.drop()
+    note(desk, "dropped", {"lists": drafts})
+    answer([f"{desk.name}: the drafts of {', '.join(drafts)} are gone."], {"dropped": drafts}, as_json=as_json)
+    return 0
 
 
 def store_root(

@@ -27,7 +27,10 @@ from oppet.signing.desk import Desk, Json, answer, desk_at, note, now
 from oppet.signing.drafting import chain_only
 from oppet.signing.requests import take
 
-__all__ = ["choose", "gather", "health", "publish", "rollout", "show_all"]
+__all__ = ["choose", "gather", "health", "publish", "rollout", "show_all", "show_one"]
+
+
+Dates = Annotated[bool, Parameter(negative="")]
 
 
 class SignaturesMissingError(RefusedError):
@@ -44,7 +47,9 @@ class StatementsUnfitError(RefusedError):
     sentence = N_("Of {count} statements none is a pinned trial till’s word about this image. Nothing was published.")
 
 
-def publish(repository: Path, *, online: Path, request: tuple[Path, ...] = (), as_json: Json = False) -> int:
+def publish(
+    repository: Path, *, online: Path, request: tuple[Path, ...] = (), dates: Dates = False, as_json: Json = False
+) -> int:
     """Take signatures, judge everything, and show it to the world; with nothing new it renews what the service signs.
 
     Parameters
@@ -55,35 +60,46 @@ def publish(repository: Path, *, online: Path, request: tuple[Path, ...] = (), a
         The folder with the keys that the service signs with by itself.
     request
         A signed request; several where people signed copies.
+    dates
+        Only renew what the service signs by itself, while drafts go on waiting: run it daily.
     as_json
         Print one JSON object.
     """
     desk = desk_at(repository)
     taken = take(desk, request)
-    drafts = desk.repository.drafts()
-    show_all(desk, online)
-    versions = {
-        role: desk.repository.version(role) for role in ("root", *desk.repository.roles(), "snapshot", "timestamp")
-    }
+    drafts = () if dates else desk.repository.drafts()
+    if dates:
+        desk.repository.publish(service_signer(online / "online.key"), now(), ["timestamp"])
+    else:
+        show_all(desk, online)
+    roles = ("root", *desk.repository.roles(), "snapshot", "timestamp")
+    versions = {role: desk.repository.version(role) for role in roles}
     lines = [
         f"{desk.name}: {', '.join(drafts)} published."
         if drafts
-        else f"{desk.name}: nothing new; its dates were renewed."
+        else f"{desk.name}: nothing new; its dates were renewed.",
+        ", ".join(f"{role} {version}" for role, version in versions.items()),
     ]
-    lines.append(", ".join(f"{role} {version}" for role, version in versions.items()))
     facts = {"repository": desk.name, "published": drafts, "signatures": taken, "versions": versions}
     answer(lines, facts, as_json=as_json)
     return 0
 
 
 def show_all(desk: Desk, online: Path) -> None:
-    """Publish what is staged. Raises SignaturesMissingError before anything is written."""
+    """Publish all that is staged. Raises SignaturesMissingError before anything is written."""
     missing = desk.repository.missing()
     if missing:
         _tell_missing(desk, missing[0])
     drafts = desk.repository.drafts()
     desk.repository.publish(service_signer(online / "online.key"), now())
     note(desk, "published", {"versions": {role: desk.repository.version(role) for role in drafts}})
+
+
+def show_one(desk: Desk, online: Path, role: str) -> None:
+    """Publish what a service drafted and signed by itself; drafts that wait for people go on waiting."""
+    desk.repository.sign(role, [service_signer(online / f"{role}.key")])
+    desk.repository.publish(service_signer(online / "online.key"), now(), [role])
+    note(desk, "published", {"versions": {role: desk.repository.version(role)}})
 
 
 def rollout(
@@ -112,8 +128,7 @@ def rollout(
     desk = desk_at(repository)
     plan = choose(desk, role, release)
     desk.repository.add("rollout", PLAN, canonical.encode(plan), now=now())
-    desk.repository.sign("rollout", [service_signer(online / "rollout.key")])
-    show_all(desk, online)
+    show_one(desk, online, "rollout")
     chosen = ", ".join(f"{word}: release {number}" for word, number in sorted(plan.releases.items()))
     answer([f"Plan {plan.number}: {chosen}."], {"number": plan.number, "releases": plan.releases}, as_json=as_json)
     return 0
@@ -175,8 +190,7 @@ def health(
     image = terms.read(desk.repository.target("targets", name).custom, Software, name).image
     said = [one for file in statements for one in _read_statements(file)]
     evidence, count = gather(desk, image, said)
-    desk.repository.sign("health", [service_signer(online / "health.key")])
-    show_all(desk, online)
+    show_one(desk, online, "health")
     ill = f" {evidence.ill} SAYS THAT IT DOES NOT WORK." if evidence.ill else ""
     lines = [
         f"{count} statements; {evidence.tills} trial tills in {evidence.stores} stores vouch for release {release}.{ill}"

@@ -81,9 +81,11 @@ def rotate(
     desk = desk_at(repository)
     if not (out or stick or machine):
         raise NothingRotatedError
-    people(desk, out, [Stick(one) for one in stick])
-    for one in machine:
-        _machine(desk, one, online)
+    with desk.repository.whole():
+        if out or stick:
+            people(desk, out, [Stick(one) for one in stick])
+        for one in machine:
+            _machine(desk, one, online)
     what = ", ".join(
         [*([f"{out} goes"] if out else []), *(f"{Stick(one).holder} comes" for one in stick), *(f"new key {one}" for one in machine)]
     )  # fmt: skip
@@ -124,9 +126,9 @@ def recover(
         raise NothingRotatedError
     gone = keys_of(desk, lost or stolen)
     told = window(desk, gone, since) if stolen else []
-    people(desk, lost or stolen, [Stick(one) for one in stick])
-    if stolen:
-        for role in ("targets", "emergency"):
+    with desk.repository.whole():
+        people(desk, lost or stolen, [Stick(one) for one in stick])
+        for role in ("targets", "emergency") if stolen else ():
             if role in desk.repository.roles():
                 desk.repository.refresh(role, now())
     if told and not as_json:

@@ -207,3 +207,33 @@ def test_a_repository_begins_with_public_keys_alone(tmp_path: Path) -> None:
     made.sign("targets", targets.signers)
     made.publish(online, NOW)
     assert isinstance(Repository(tmp_path / "r").root, Root)
+
+
+def test_a_draft_that_waits_for_people_stops_no_other_list(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    world.release(2, publish=False)
+    world.chain.set_pace(a_pace(dwell_min=900), NOW)
+    world.choose(1, publish=False)
+    world.chain.publish(world.online, NOW, ["rollout"])
+    world.chain.publish(world.online, NOW, ["timestamp"])  # only new dates
+    chain = client(world, "chain", tmp_path)
+    assert chain.get_targetinfo("rollout/plan.json")
+    assert chain.get_targetinfo(software_name("till", 2)) is None
+    assert world.chain.drafts() == ("root", "targets")
+    assert not list((world.base / "chain/targets/software").glob("*"))
+    world.chain.sign("root", world.chain_root_keys[:2])
+    world.chain.publish(world.online, NOW)
+    assert client(world, "chain", tmp_path).get_targetinfo(software_name("till", 2))
+
+
+def test_what_is_refused_half_way_leaves_the_drafts_as_they_were(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    world.release(2, publish=False)
+    before = snapshot(world.base / "chain/staged")
+    with pytest.raises(TargetMissingError), world.chain.whole():
+        world.chain.set_pace(a_pace(dwell_min=900), NOW)
+        world.chain.remove("targets", software_name("till", 2))
+        world.chain.remove("targets", software_name("till", 9))
+    assert snapshot(world.base / "chain/staged") == before
+    world.chain.drop()
+    assert world.chain.drafts() == ()
