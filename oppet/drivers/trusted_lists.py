@@ -38,14 +38,7 @@ from oppet.journal.kinds_published import RepositoryVersions
 __all__ = ["FOREIGN", "TrustedLists"]
 
 LATEST_MS: Final = 253_402_300_799_000  # the year 9999
-CONFIG: Final = UpdaterConfig(
-    max_root_rotations=256,
-    max_delegations=16,
-    root_max_length=256 << 10,
-    timestamp_max_length=16 << 10,
-    snapshot_max_length=256 << 10,
-    targets_max_length=4 << 20,
-)
+CONFIG: Final = UpdaterConfig()  # its bounds in bytes, rotations and delegations
 _LONGEST: Final = {
     Root.type: CONFIG.root_max_length,
     Timestamp.type: CONFIG.timestamp_max_length,
