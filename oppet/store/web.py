@@ -47,8 +47,7 @@ from oppet.sale.errors import WrongPinError
 from oppet.sale.rights import MANAGER, ROLE_WORDS, SUPERVISOR
 from oppet.sale.staff import StaffList
 from oppet.store.lanes import GivenBasket
-from oppet.store.web_alarms import alarm_view
-from oppet.store.web_node import Backroom, DayBook, History
+from oppet.store.web_node import Backroom, DayBook, History, alarm_view
 from oppet.store.web_tills import Counted, Place, certified, invited, payments
 from oppet.store.web_views import Look, chart, lane, needs_a_look
 
