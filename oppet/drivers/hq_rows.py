@@ -188,6 +188,18 @@ class PathState(msgspec.Struct):
             setattr(self, name, getattr(more, name))
 
 
+class Obeyed(msgspec.Struct):
+    """A till's last word on what it runs, charges, waits for or refuses."""
+
+    subject: str
+    said: str  # the body, as JSON
+    at: str
+    seq: int
+
+    def add(self, more: Obeyed) -> None:
+        self.said, self.at, self.seq = more.said, more.at, more.seq
+
+
 class Rows:
     """Everything one piece of one history adds."""
 
@@ -197,6 +209,7 @@ class Rows:
         "hour_sale",
         "last_number",
         "line",
+        "obeyed",
         "path_state",
         "quarantine",
         "receipt",
@@ -217,6 +230,7 @@ class Rows:
         self.hour_group: dict[tuple[str, str, int], HourGroup] = {}
         self.asked_tender: dict[tuple[int, int], AskedTender] = {}
         self.path_state: dict[str, PathState] = {}
+        self.obeyed: dict[str, Obeyed] = {}
 
     def add(self, more: Rows) -> None:
         """Put what comes behind behind."""
@@ -235,6 +249,9 @@ class Rows:
         for name, path in more.path_state.items():
             if (seen := self.path_state.setdefault(name, path)) is not path:
                 seen.add(path)
+        for subject, word in more.obeyed.items():
+            if (before_it := self.obeyed.setdefault(subject, word)) is not word:
+                before_it.add(word)
 
 
 # Entries whose chain was believed, our clock when they came, the history's last receipt number before them.

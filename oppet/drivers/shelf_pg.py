@@ -46,7 +46,7 @@ _OPTIONS = "-c synchronous_commit=on -c lock_timeout=15s -c statement_timeout=12
 _sql = statements("hq_shelf")
 _copies = {table: copy_statement(table) for table in COLUMNS}
 _inserts = {table: insert_statement(table) for table in COLUMNS}
-SUMS: Final = ("hour_sale", "hour_group", "asked_tender", "path_state")
+SUMS: Final = ("hour_sale", "hour_group", "asked_tender", "path_state", "obeyed")
 FEW = 300  # lines of receipts in one piece: up to here waiting for COPY's answers costs more than COPY saves
 Connection = psycopg.Connection[TupleRow]
 

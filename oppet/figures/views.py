@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from oppet.base.clock import utc_text
 from oppet.drivers.hq_rows import LOST_DAY, LOST_HOUR, NULL, HourGroup, HourSale, Rows, hour_of, safe_text
-from oppet.figures import tenders
+from oppet.figures import obeyed, tenders
 from oppet.figures.quarantine import EARLIEST, EARLY_MS, RATES, Fault, Goods, unreadable
 from oppet.journal.chain import UNREADABLE
 from oppet.journal.entry import Entry
@@ -367,6 +367,15 @@ def _tender(place: _Place, _goods: Goods) -> None:
     place.done()
 
 
+def _obeyed(place: _Place, _goods: Goods) -> None:
+    entry = place.entry
+    try:
+        obeyed.read(place.rows, entry.kind, entry.body, entry.seq, place.time)
+    except (*UNREADABLE, UnicodeEncodeError) as error:
+        place.faults.append(unreadable(error, "nothing"))
+    place.done()
+
+
 _READERS: dict[str, Callable[[_Place, Goods], None]] = {
     "receipt": _receipt,
     "report_made": _report,
@@ -377,4 +386,5 @@ _READERS: dict[str, Callable[[_Place, Goods], None]] = {
     "tender_taken": _tender,
     "tender_reversed": _tender,
     "path_seen": _tender,
+    **dict.fromkeys(obeyed.SUBJECTS, _obeyed),
 }

@@ -17,7 +17,7 @@ from oppet.base import canonical
 from oppet.base.signing import Signer, Verifier
 from oppet.release.terms import Canary, Digest, Name, Pace, Release
 
-__all__ = ["DOMAIN", "Evidence", "Signed", "Statement", "Statements", "evidence_of", "sign"]
+__all__ = ["DOMAIN", "Evidence", "Signed", "Statement", "Statements", "evidence_of", "newest", "sign"]
 
 DOMAIN = b"oppet.health.1\n"  # what is signed is never also an entry, a paper or an acknowledgement
 MOST_STATEMENTS = 1000
@@ -79,6 +79,20 @@ def evidence_of(signed: Iterable[Signed], image: str, pace: Pace) -> Evidence:
         elif statement.sales >= pace.evidence_sales and statement.running_min >= pace.evidence_min:
             well[statement.till] = statement.store
     return Evidence(len(well), len(set(well.values())), ill, strangers)
+
+
+def newest(known: Iterable[Signed], image: str, pace: Pace) -> tuple[Signed, ...]:
+    """Of what was said, each pinned till's newest sound word about these bytes: what is published as evidence."""
+    pinned = {(canary.till, canary.epoch): canary for canary in pace.canaries}
+    best: dict[tuple[str, int], tuple[int, Signed]] = {}
+    for one in known:
+        statement = _believed(one, pinned)
+        if statement is None or statement.image != image:
+            continue
+        place = statement.till, statement.epoch
+        if place not in best or best[place][0] <= statement.running_min:
+            best[place] = statement.running_min, one
+    return tuple(one for _, (_, one) in sorted(best.items()))
 
 
 def _believed(one: Signed, pinned: dict[tuple[str, int], Canary]) -> Statement | None:

@@ -25,6 +25,7 @@ from tests.sync.chain import HQ, FakeClock, History
 NOW = 1_795_424_400_000  # 2026-11-23T09:00Z: the day after these tills sold
 VIEWS = (
     "receipt", "line", "tender", "hour_sale", "hour_group", "z_report", "till_case", "quarantine", "asked_tender", "path_state",
+    "obeyed",
 )  # fmt: skip
 
 

@@ -97,7 +97,7 @@ def test_j11_this_week_s_code_takes_in_before_the_new_migrations_ran(
     before = dump(empty)
     monkeypatch.undo()
     assert len(migrate(empty)) == len(everything) - 1
-    assert dump(empty) == before | {"asked_tender": [], "path_state": []}
+    assert dump(empty) == before | {"asked_tender": [], "path_state": [], "obeyed": []}
     office.close()
 
 

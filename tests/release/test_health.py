@@ -2,7 +2,7 @@
 
 import msgspec
 
-from oppet.release.health import Evidence, evidence_of
+from oppet.release.health import Evidence, evidence_of, newest
 from tests.release.chain import IMAGE, a_canary, a_pace, a_word, key_of
 
 ONE, TWO, THREE, FOUR = (a_canary(store, f"{store}-K{number}") for store in ("S01", "S02") for number in (1, 2))
@@ -31,3 +31,9 @@ def test_rl4_too_short_a_run_or_too_few_sales_prove_nothing() -> None:
 def test_rl4_one_ill_canary_outweighs_all_well_ones() -> None:
     said = [a_word(ONE), a_word(TWO), a_word(THREE), a_word(FOUR, faults=1)]
     assert evidence_of(said, IMAGE, a_pace()) == Evidence(tills=3, stores=2, ill="S02-K2")
+
+
+def test_rl4_what_is_published_is_each_pinned_tills_newest_word_and_nobody_elses() -> None:
+    later = a_word(ONE, running_min=900)
+    said = [a_word(ONE), later, a_word(THREE), a_word(a_canary("S07", "S07-K1")), a_word(TWO, "ff" * 32)]
+    assert newest(said, IMAGE, a_pace()) == (later, a_word(THREE))

@@ -107,3 +107,9 @@ SELECT %(store)s, %(stream_id)s, n.* FROM json_to_recordset(%(rows)s) AS n (
     path text, means text, state text, why text, since timestamptz, seq bigint)
 ON CONFLICT (store_id, stream_id, path) DO UPDATE SET
     means = excluded.means, state = excluded.state, why = excluded.why, since = excluded.since, seq = excluded.seq
+
+-- name: add_obeyed
+INSERT INTO obeyed (store_id, stream_id, subject, said, at, seq)
+SELECT %(store)s, %(stream_id)s, n.* FROM json_to_recordset(%(rows)s) AS n (
+    subject text, said text, at timestamptz, seq bigint)
+ON CONFLICT (store_id, stream_id, subject) DO UPDATE SET said = excluded.said, at = excluded.at, seq = excluded.seq
