@@ -303,6 +303,14 @@ class Intake:
         """Whether the last good look is young enough to act on."""
         return self.found is not None and self._hands.counter() - self._heard < FRESH_MS
 
+    @property
+    def ledger(self) -> Ledger:
+        return self._hands.ledger()
+
+    @property
+    def goods(self) -> str:
+        return self._hands.goods()
+
     def here(self) -> Here:
         """This till as it judges."""
         me, running = self.me, self.slots.now().running

@@ -56,6 +56,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "outage": (N_("begin or end the reserve routine"), SUPERVISOR),
     "invoice": (N_("sell on invoice above the customer's limit"), SUPERVISOR),
     "z": (N_("close the day with a Z report"), SUPERVISOR),
+    "installs": (N_("stop or allow new releases"), SUPERVISOR),
     "settings": (N_("change a setting"), MANAGER),
 }
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import gc
 import getpass
 import json
+import platform
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -28,11 +30,15 @@ from oppet.drivers.control_unit_skattedosan import SkattedosanUnit
 from oppet.drivers.control_unit_xccsp import XccspUnit
 from oppet.drivers.gift_path import GiftCardPath
 from oppet.drivers.journal_file import JournalFile
-from oppet.drivers.keepers import Keepers
+from oppet.drivers.keepers import Keepers, infos_of
 from oppet.drivers.keys import load_key, load_passphrase, make_key
+from oppet.drivers.looking import Looking, first_pace, make_source
 from oppet.drivers.neighbours import DEADLINE_S, LaneNeighbours
+from oppet.drivers.obtaining import Rate
 from oppet.drivers.pins import ArgonPins, digest_of
 from oppet.drivers.printer import FilePrinter, NetworkPrinter, ScreenPrinter, SerialPrinter
+from oppet.drivers.publication_sources import Source
+from oppet.drivers.publications import Publications
 from oppet.drivers.swish_path import SwishAlone, SwishPath
 from oppet.drivers.terminal_nexo import NexoTerminal
 from oppet.drivers.upload import JournalSource
@@ -48,6 +54,9 @@ from oppet.payments.risk import InvoiceCustomer
 from oppet.register.errors import NeighboursAwayError, SettingsError
 from oppet.register.ports import Ports
 from oppet.register.till import Till
+from oppet.release.intake import Intake, Me, Takers
+from oppet.release.ports import SWITCH_EXIT, NoSlots, Slots
+from oppet.release.terms import CHAIN, VENDOR
 from oppet.sale.rights import RANK
 from oppet.sale.staff import Member, StaffList, read_staff
 from oppet.sale.tokens import invoice_customers
@@ -59,11 +68,13 @@ from oppet.till.settings import (
     NexoSettings,
     PaymentSettings,
     PrinterSettings,
+    PublicationSettings,
     Settings,
     SwishAloneSettings,
     UnitSettings,
     read_settings,
 )
+from oppet.till.views_updates import Closes, DeskHands, Updates
 from oppet.till.web import create_app
 
 __all__ = ["BadPinError", "BadRoleError", "Opened", "catalogue_of", "open_till", "run", "serve", "staff"]
@@ -71,6 +82,7 @@ __all__ = ["BadPinError", "BadRoleError", "Opened", "catalogue_of", "open_till",
 Way = NexoTerminal | SwishPath | SwishAlone | GiftCardPath
 MODEL = "Öppet SE"
 FLUSH_MS = 500  # what a till that ends waits for its last entries to reach a keeper
+LARGEST_ROOT = 1 << 20  # bytes of a root
 LARGEST_LIST = 4 << 20  # bytes of a list of invoice customers
 PAY_DEADLINE_S = 2.0  # of one question to the node about a payment: a thread of its own asks, and no till waits
 SHORTEST = 4  # of a PIN
@@ -87,21 +99,27 @@ class Opened:
         journals: Sequence[JournalFile],
         links: Links | None,
         payments: Sequence[Way] = (),
+        updates: Updates | None = None,
     ) -> None:
         self.settings = settings
         self.till = till
         self.staff = staff
         self.links = links
         self.payments = payments
+        self.updates = updates
         self._journals = journals
 
     def close(self) -> None:
         """End the run in order. A disk that fails at the very end only costs the next start its quickness."""
         try:
+            if self.updates is not None:
+                self.updates.takers.stop()
             self.till.stop()
         except UnavailableError:
             pass  # the next start says that this run did not end by itself
         finally:
+            if self.updates is not None:
+                self.updates.close()
             _close(self.payments)  # what is under way is asked about after the next start
             for unit in self.till.desk.ports.units:
                 unit.close()
@@ -171,21 +189,30 @@ def open_till(path: Path, turn: Callable[[], None] = lambda: None) -> Opened:
     journals = [journal]
     try:
         signer = load_key(key) if key.exists() or journal.head.seq else make_key(key)
-        return _assembled(settings, base, place, catalogue, staff, journals, signer)
+        opened = _assembled(settings, base, place, catalogue, staff, journals, signer)
     except BaseException:
-        for opened in journals:
-            opened.close()
+        for opened_journal in journals:
+            opened_journal.close()
         raise
-
-
-def serve(opened: Opened, listener: serving.Listener) -> None:
-    """Show the page on this machine alone until we are told to stop; then end the run in order."""
-    port = listener.getsockname()[1]
-    app = create_app(opened.till, opened.staff, (f"127.0.0.1:{port}", f"localhost:{port}"))
     try:
-        serving.serve(app, listener, app.state.leave)
+        opened.updates = _updates(path, opened, place, signer)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def serve(opened: Opened, listener: serving.Listener) -> int:
+    """Show the page on this machine alone until we are told to stop; then end the run in order. Gives the exit code."""
+    port, restart = listener.getsockname()[1], threading.Event()
+    hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
+    app = create_app(opened.till, opened.staff, hosts, updates=opened.updates, restart=restart.set)
+    stop = restart if opened.updates is not None else None
+    try:
+        serving.serve_all([serving.Service(app, listener)], app.state.leave, stop=stop)
     finally:
         opened.close()
+    return SWITCH_EXIT if restart.is_set() else 0
 
 
 def run(settings: Path, *, announce: bool = False) -> int:
@@ -204,8 +231,7 @@ def run(settings: Path, *, announce: bool = False) -> int:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         slots.say_open()
         print(json.dumps({"ready": True, "page": url}) if announce else f"The till is open: {url}", flush=True)
-        serve(opened, listener)
-    return 0
+        return serve(opened, listener)
 
 
 class BadPinError(RefusedError):
@@ -348,6 +374,60 @@ def _linked(
     if (neighbours := links.lane(DEADLINE_S)) is not None:
         ports.neighbours = neighbours
     return links
+
+
+def _updates(path: Path, opened: Opened, place: EpochFiles, signer: Signer) -> Updates | None:
+    """What takes in what comes down; None where the settings name no roots. Raises PublicationMalformedError, FileMissingError."""
+    settings, till, base = opened.settings, opened.till, path.parent
+    said = settings.publications
+    if said is None:
+        return None
+    roots = {
+        VENDOR: files.read(base / said.vendor_root, LARGEST_ROOT),
+        CHAIN: files.read(base / said.chain_root, LARGEST_ROOT),
+    }
+    root, pace = first_pace(roots[CHAIN], str(base / said.chain_root))
+    trust = files.folder(place.journal.parent / "publications")
+    publications = Publications(trust, roots, settings.store)
+
+    def sources() -> list[Source]:
+        return _sources(said, base, place)
+
+    hands, clock = DeskHands(till), till.desk.ports.clock
+    looking = Looking(publications.look, sources())
+    parts: list[Closes] = [looking]
+    ours, rate = slots.launched(), Rate(said.rate_kb_s * 1000, hands.paying)
+    install: Slots = NoSlots()
+    if ours is not None:
+        install = slots.FileSlots(ours, path, publications, sources, rate=rate, tell=looking.tell)
+        parts.append(install)
+    me = Me(
+        settings.store, settings.till, place.epoch, signer, platform.machine() or "any", root, pace,
+        digest(files.read(path, 1 << 20)), platform.python_version(),
+    )  # fmt: skip
+    intake = Intake(hands, install, me, said.hours)
+    updates = Updates(intake, Takers(looking, clock.counter, till.desk.now, said.look_s * 1000, [intake]), parts, hands)
+    try:
+        intake.begin()
+    except BaseException:
+        updates.close()
+        raise
+    return updates
+
+
+def _sources(said: PublicationSettings, base: Path, place: EpochFiles) -> list[Source]:
+    """Sources of one thread's own, in the order they are asked: the store's before head office's."""
+    found: list[Source] = []
+    enrolled = place.enrolled()
+    for one in said.sources:
+        if one.folder:
+            found.append(make_source(one.folder, folder=base / one.folder))
+        elif one.url:
+            found.append(make_source(one.url, url=one.url, tls=one.tls))
+        elif enrolled is not None:
+            infos = sorted(infos_of(enrolled), key=lambda info: ("store", "till", "hq").index(info.place))
+            found += [make_source(info.name, url=f"{info.url}/pub", tls=info.tls) for info in infos]
+    return found
 
 
 class BelievedClock:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +36,7 @@ from oppet.sale.errors import NeedsApprovalError, ReservedError, WrongBadgeError
 from oppet.sale.rights import Staff
 from oppet.sale.staff import StaffList
 from oppet.till import views, views_tenders, web_day, web_sale, web_tenders
+from oppet.till.views_updates import Updates
 from oppet.till.web_counter import Counter, Dialog, Form, Message, StalePageError
 from oppet.till.web_display import Bell, display_about, display_events, page_events
 from oppet.till.web_tenders import Ticker
@@ -51,6 +52,10 @@ ANY_BASKET = {
     "devices",
     "search",
     "ask-price",
+    "seen",
+    "freeze",
+    "attest",
+    "look-now",
 }  # deeds that a window with an older basket may ask for
 LARGEST_BODY = 16_384
 LOOK_AGAIN_MS = 5_000  # after a broken line a page comes back so much later
@@ -123,6 +128,8 @@ def page(request: Asked, counter: Desk) -> Response[str]:
     """The till, or the sign-in page for a browser that nobody has signed in from."""
     with counter.lock:
         counter.language = language_of(request)
+        if counter.updates is not None:
+            counter.updates.intake.shown()
         if not is_mine(request, counter):
             return html(counter.door())
         counter.ask_devices_if_idle(ASK_DEVICES_EVERY_MS)
@@ -340,7 +347,26 @@ def health(counter: Desk) -> dict[str, Any]:
             "disk_free_mb": desk.free_mb(),
             "copies": copies_health(counter.till),
             "prices": desk.state.prices,
+            "runs": desk.state.runs,
+            "release": desk.state.releases.release,
+            "updates": updates_health(counter),
         }
+
+
+def updates_health(counter: Counter) -> dict[str, Any]:
+    """What waits, and whether anything was refused."""
+    if counter.updates is None:
+        return {}
+    intake = counter.updates.intake
+    verdict = intake.candidate.verdict if intake.candidate is not None else None
+    return {
+        "fresh": intake.fresh,
+        "frozen": intake.ledger.frozen,
+        "waiting": intake.candidate.agreed.software.release if intake.candidate is not None else 0,
+        "why": verdict.why if verdict is not None else "",
+        "stage": intake.slots.progress().stage,
+        "refused": len(intake.ledger.told),
+    }
 
 
 def copies_health(till: Till) -> dict[str, Any]:
@@ -400,14 +426,20 @@ def create_app(
     hosts: Iterable[str] = ("127.0.0.1:8080", "localhost:8080"),
     *,
     ticking: bool = True,
+    updates: Updates | None = None,
+    restart: Callable[[], None] = lambda: None,
 ) -> Litestar:
     """The program to serve at 127.0.0.1; `hosts` are the names and ports it answers to.
 
-    `ticking`: payments are heard of by a thread of the app's own; a test that wants to say when uses `app.state.ticker`.
+    `ticking`: payments are heard of by a thread of the app's own; a test that wants to say when uses `app.state.ticker`. `restart` ends
+    the program because a new release is to start.
     """
     bell, pages = Bell(), Bell()
     counter = Counter(till, staff, bell.ring)
-    ticker = Ticker(counter, pages.ring)
+    counter.updates = updates
+    if updates is not None:
+        updates.hands.idle = counter.idle
+    ticker = Ticker(counter, pages.ring, restart)
     static = create_static_files_router("/static", [STATIC], include_in_schema=False)
     app = Litestar(
         [

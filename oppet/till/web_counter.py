@@ -38,7 +38,7 @@ from oppet.sale.price import PricedLine
 from oppet.sale.rights import Staff
 from oppet.sale.settle import left_to_pay
 from oppet.sale.staff import StaffList
-from oppet.till import views, views_tenders
+from oppet.till import views, views_tenders, views_updates
 
 __all__ = [
     "REGIONS",
@@ -53,8 +53,9 @@ __all__ = [
 ]
 
 TEMPLATES = Path(__file__).parent / "templates"
-REGIONS = ("status", "head", "total", "actions", "pane", "pay_bar", "message", "dialog")
+REGIONS = ("news", "status", "head", "total", "actions", "pane", "pay_bar", "message", "dialog")
 SESSION = b"oppet session 1\n"
+CLOSED = frozenset({"sell", "done", "day", "updates", "parked", "receipt", "sheet"})  # panes nobody pays at
 
 
 # --- what a browser sent
@@ -195,6 +196,7 @@ class Counter:
         self.language = next(iter(LANGUAGES))
         self.token = ""  # of the browser that signed in; "" while nobody is
         self.tell = tell  # rings the customer display
+        self.updates: views_updates.Updates | None = None
         self._sent = Sent()
         self._environments = {language: environment(language) for language in LANGUAGES}
         self._lines: dict[tuple[str, int], tuple[PricedLine, str]] = {}  # a line as it was laid out last
@@ -355,6 +357,7 @@ class Counter:
                 *views.lights(self.till, self.devices, words),
             ),
             "asks": views_tenders.asks_outside(self.till, basket),
+            "news": views_updates.news(self.till, self.updates, words),
             "clock_text": views.clock_text(self.till),
             "counter": self,
         }
@@ -445,6 +448,15 @@ class Counter:
         """Why no new sale begins, "" while one may."""
         refusal = self.till.desk.ports.copies.refusal()
         return explain(refusal, self.language) if refusal is not None else ""
+
+    def updates_view(self) -> views_updates.UpdatesView | None:
+        """What runs and what waits; None at a till that takes no updates."""
+        return views_updates.updates_view(self.updates, sayer(self.language)) if self.updates is not None else None
+
+    def idle(self) -> bool:
+        """No question is open and no pane that a customer waits at."""
+        desktop = self.desktop
+        return desktop.dialog is None and desktop.unknown is None and desktop.pane in CLOSED
 
     def standing(self) -> views.Standing:
         return views.standing(self.till)

@@ -1,4 +1,4 @@
-"""Deeds around the sales: the drawer and the day, goods coming back, the clock, control units and the reserve routine.
+"""Deeds around the sales: the drawer and the day, goods coming back, the clock, control units, the reserve routine, updates.
 
 Each asks the till and says which pane comes next, as in `web_sale.py`. Nothing is decided here.
 """
@@ -16,7 +16,8 @@ from oppet.journal.kinds import ReportMade
 from oppet.paper.reports import report_paper
 from oppet.paper.sheet import amount
 from oppet.payments.means import DENOMINATIONS
-from oppet.sale.rights import Staff
+from oppet.sale.rights import Staff, approver
+from oppet.till.views_updates import Updates
 from oppet.till.web_counter import Counter, Form, Message
 from oppet.till.web_sale import Deed
 
@@ -25,6 +26,14 @@ __all__ = ["DEEDS"]
 
 class NotATimeError(RefusedError):
     sentence = N_("“{text}” is not a date and time. Write it as 2026-11-22 14:30.")
+
+
+class NoUpdatesError(RefusedError):
+    sentence = N_("This till takes no updates: its settings name no roots.")
+
+
+class NotANonceError(RefusedError):
+    sentence = N_("“{text}” is not such a word: digits and the letters a–f, at most 64.")
 
 
 def float_(counter: Counter, form: Form, approval: Staff | None) -> None:
@@ -145,6 +154,44 @@ def devices(counter: Counter, _: Form, __: Staff | None) -> None:
     counter.ask_devices()
 
 
+# --- what comes down ----------------------------------------------------------------------------------------------
+
+
+def _updates(counter: Counter) -> Updates:
+    if counter.updates is None:
+        raise NoUpdatesError
+    return counter.updates
+
+
+def freeze(counter: Counter, form: Form, approval: Staff | None) -> None:
+    """A supervisor stops installs in this till, or allows them again."""
+    updates, on = _updates(counter), form.text("on", 3) == "yes"
+    by = approver("installs", counter.till.desk.staff(), approval)
+    updates.intake.freeze(on=on, by=by)
+    counter.done(N_("New releases are stopped at this till.") if on else N_("New releases are allowed again."))
+
+
+def attest(counter: Counter, form: Form, _: Staff | None) -> None:
+    """Somebody who checks this till gives it a word, and finds it in the signed journal with what runs here."""
+    nonce = form.text("nonce", 64).strip().lower()
+    if not nonce or len(nonce) > 64 or set(nonce) - set("0123456789abcdef"):
+        raise NotANonceError(text=nonce)
+    _updates(counter).intake.ask(nonce)
+    counter.done(N_("The till says in its journal within a minute what it runs, with this word."))
+
+
+def look_now(counter: Counter, _: Form, __: Staff | None) -> None:
+    _updates(counter).takers.look()
+    counter.done(N_("The till looks for publications now."))
+
+
+def seen(counter: Counter, _: Form, __: Staff | None) -> None:
+    """The cashier has read it."""
+    updates = _updates(counter)
+    refused = updates.intake.ledger.refused
+    updates.seen = refused[-1].time if refused else ""
+
+
 DEEDS: dict[str, Deed] = {
     deed.__name__.rstrip("_").replace("_", "-"): deed
     for deed in (
@@ -162,5 +209,9 @@ DEEDS: dict[str, Deed] = {
         settle,
         outage_papers,
         devices,
+        freeze,
+        attest,
+        look_now,
+        seen,
     )
 }

@@ -340,6 +340,7 @@ PANES = {
     "receipt",
     "sheet",
     "time",
+    "updates",
 }
 DIALOGS = {"line", "discount", "member", "price", "abandon", "more", "z"}
 

@@ -233,11 +233,14 @@ _TOLD = {
 
 
 class Ticker:
-    """The one thread that hears of tenders, from the start of the app to its end; none where the till asks nobody."""
+    """The one thread that hears of tenders and of what comes down, from the start of the app to its end; none where neither is set."""
 
-    def __init__(self, counter: Counter, ring: Callable[[], None]) -> None:
+    def __init__(self, counter: Counter, ring: Callable[[], None], leave: Callable[[], None] = lambda: None) -> None:
+        """`leave` ends the program: a new release is to start."""
         self.counter = counter
         self._ring = ring
+        self._leave = leave
+        self._left = False
         self._over = threading.Event()
         self._bell = threading.Event()
         self._thread: threading.Thread | None = None
@@ -246,7 +249,7 @@ class Ticker:
         for path in self.counter.till.desk.ports.payments:
             if isinstance(path, Rings):
                 path.bell = self._bell.set
-        if self.counter.till.desk.ports.payments:
+        if self.counter.till.desk.ports.payments or self.counter.updates is not None:
             self._thread = threading.Thread(target=self._run, name="tenders", daemon=True)
             self._thread.start()
 
@@ -261,11 +264,30 @@ class Ticker:
         counter = self.counter
         with counter.lock:
             changed = look(counter)
+            changed |= self._second_pipe()
             waiting = bool(counter.till.desk.state.attempts())
+            leaving = counter.updates is not None and counter.updates.intake.leaving
+            leave = leaving and self._left and counter.till.desk.between()
+            self._left = leaving
         if changed:
             counter.tell()
             self._ring()
-        return OPEN_MS if waiting else IDLE_MS
+        if leave:
+            self._leave()
+        return OPEN_MS if waiting or leaving else IDLE_MS
+
+    def _second_pipe(self) -> bool:
+        """What came down: no trouble there ever stands in the way of a tender."""
+        updates = self.counter.updates
+        if updates is None:
+            return False
+        try:
+            return updates.tick()
+        except OppetError as error:
+            LOG.warning("%s", error)
+        except Exception:
+            LOG.exception("what came down could not be taken in")
+        return False
 
     def _run(self) -> None:
         wait_ms = 0
@@ -277,5 +299,5 @@ class Ticker:
             try:
                 wait_ms = self.tick()
             except Exception:
-                LOG.exception("the tenders could not be looked at")
+                LOG.exception("the till could not be looked at")
                 wait_ms = IDLE_MS

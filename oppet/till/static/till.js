@@ -279,12 +279,25 @@
     const strip = byId("status");
     const was = strip && strip.classList.contains("away");
     if (strip) strip.classList.toggle("away", gone);
+    if (gone && run) return; // it was said already, and it is not for long
     if (gone) tell(body.dataset.away);
     else if (was) for (const said of document.querySelectorAll(".message.refused")) if (said.textContent === body.dataset.away) said.remove();
   }
   document.addEventListener("htmx:sendError", () => away(true));
   document.addEventListener("htmx:timeout", () => away(true));
   document.addEventListener("htmx:beforeOnLoad", () => away(false)); // an answer has come, whatever it says
+  // A new release starts: the page waits for another run of the till than this one, and begins anew there.
+  let run = "";
+  function watch() {
+    const told = document.querySelector("[data-switching]");
+    if (told && !run) { run = told.dataset.switching; setTimeout(again, 500); }
+  }
+  function again() {
+    fetch("/health", { cache: "no-store" }).then((answer) => answer.json())
+      .then((health) => { if (String(health.runs) === run) setTimeout(again, 500); else location.replace("/"); })
+      .catch(() => setTimeout(again, 500));
+  }
+  document.addEventListener("htmx:oobAfterSwap", (event) => { if (event.detail.target.id === "news") watch(); });
   // One press, one deed: a button whose answer is not here yet does nothing.
   document.addEventListener("htmx:beforeRequest", (event) => {
     const form = event.target.closest("form");
