@@ -9,6 +9,7 @@ journals' first: a cache stops before it is full. Serving the tree is `drivers/p
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import re
 import threading
@@ -174,6 +175,9 @@ class Mirror:
         self._stop: Callable[[], bool] = lambda: False
         self._checked: set[str] = set()  # files of this tree that were read and are right
         self.pulled = Pulled()
+        self.progress: Callable[[str, int, int], None] = lambda _release, _done, _of: (
+            None
+        )  # pieces of a release that are right
 
     def close(self) -> None:
         """Let the connections go."""
@@ -406,7 +410,16 @@ class Mirror:
 
     def _chunks(self, fetching: Fetching, chunks: Sequence[Chunk], done: Pulled) -> None:
         """Bring every piece here that is not, over all connections at once."""
-        left = iter([chunk for chunk in chunks if not self._has(chunk)])
+        here = 0
+        wanted = []
+        for chunk in chunks:
+            if self._has(chunk):
+                here += 1
+                self.progress(fetching.name, here, len(chunks))
+            else:
+                wanted.append(chunk)
+        left = iter(wanted)
+        came = itertools.count(here + 1)
         guard = threading.Lock()
         trouble: list[BaseException] = []
 
@@ -424,6 +437,7 @@ class Mirror:
                         self._room(len(frame))
                         self._put(chunk_path(chunk.sha256), frame, done, durable=False)
                         self._checked.add(chunk_path(chunk.sha256))
+                        self.progress(fetching.name, next(came), len(chunks))
                 except Exception as error:  # noqa: BLE001 - raised below, in the caller's thread
                     trouble.append(error)
 

@@ -43,7 +43,7 @@ def files_in(tree: Path) -> dict[str, bytes]:
     return {
         path.relative_to(tree).as_posix(): path.read_bytes()
         for path in sorted(tree.rglob("*"))
-        if path.is_file() and "staged" not in path.parts
+        if path.is_file() and "staged" not in path.parts and path.name != "lock"
     }
 
 
