@@ -1,0 +1,158 @@
+"""A store's own small repository, as its node keeps it: the node's key, and the list of mark-downs that it signs.
+
+The key is made at first use and never leaves the machine. The chain's people list the repository's root and top list among their own
+targets (`oppet release store-root`); they come down with everything else, and the node takes those that name its key. From then on it
+publishes into its own tree alone, with the WAN cut, and no till believes more of it than RL9 lets pass. Decides nothing about prices.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from tuf.api.exceptions import UnsignedMetadataError
+from tuf.api.metadata import Metadata, Root, Targets
+from tuf.api.serialization import DeserializationError
+
+from oppet.base import canonical
+from oppet.base.clock import utc_text
+from oppet.base.errors import OppetError, RefusedError
+from oppet.base.words import N_
+from oppet.drivers import files
+from oppet.drivers.repositories import DAY_MS, Expires, Repository
+from oppet.drivers.signing_keys import service_signer
+from oppet.goods.freshness import StoreMarkDown, StoreMarkDowns
+from oppet.release.terms import CHAIN, STORE, Goods, markdown_name
+
+__all__ = ["MarkDownPress", "NotListedError"]
+
+ROLE: Final = "markdowns"
+KEY: Final = "markdowns.key"
+LARGEST_PART: Final = 1 << 20
+MOST_PARTS: Final = 200
+EXPIRES: Final = Expires(snapshot=30, timestamp=30)  # a node that is off for a month: its mark-downs ended long before
+AGAIN_MS: Final = DAY_MS  # lists are dated anew once a day
+
+
+class NotListedError(RefusedError):
+    sentence = N_("Head office has not listed this store’s key for mark-downs yet. Give it this one: {key}")
+
+
+class MarkDownPress:
+    """Of store `store`; `folder` is the node's, `tree` its published tree. Raises KeyUnfitError."""
+
+    def __init__(self, folder: Path, tree: Path, store: str) -> None:
+        self._store, self._tree = store, tree
+        self._place = tree / STORE / store
+        self._signer = service_signer(folder / KEY, make=True)
+        self._guard = threading.Lock()
+
+    @property
+    def key(self) -> str:
+        """The public half, as `oppet release store-root --key` takes it."""
+        said: str = self._signer.public_key.keyval["public"]
+        return said
+
+    def ready(self) -> bool:
+        """Whether the chain's people have listed this key."""
+        return self._repository() is not None
+
+    def listed(self) -> tuple[int, tuple[StoreMarkDown, ...]]:
+        """The number of what is published, and the mark-downs; 0 and nothing before the first."""
+        repository = self._repository()
+        if repository is None or not repository.published:
+            return 0, ()
+        names = {_number(name): name for name in repository.lists(ROLE).targets}
+        if not names:
+            return 0, ()
+        newest = max(names)
+        try:
+            said = canonical.decode(repository.content(ROLE, names[newest]), StoreMarkDowns)
+        except (msgspec.DecodeError, OppetError):
+            return newest, ()
+        return newest, said.markdowns
+
+    def publish(self, markdowns: tuple[StoreMarkDown, ...], now: int) -> int:
+        """Publish these instead of what was published before; give the number. Raises NotListedError, UnavailableError."""
+        with self._guard:
+            repository = self._repository()
+            if repository is None:
+                raise NotListedError(key=self.key)
+            number = self.listed()[0] + 1
+            said = canonical.encode(StoreMarkDowns(self._store, markdowns))
+            for name in repository.lists(ROLE).targets:
+                repository.remove(ROLE, name)
+            goods = Goods(ROLE, number, utc_text(now), store=self._store)
+            repository.add(ROLE, markdown_name(self._store, number), said, goods, now=now)
+            repository.sign(ROLE, [self._signer])
+            repository.publish(self._signer, now)
+            self._sweep(repository)
+            return number
+
+    def refresh(self, now: int) -> None:
+        """Date the lists anew, once a day, so that tills go on believing them."""
+        with self._guard:
+            repository = self._repository()
+            if repository is None or not repository.published:
+                return
+            left = repository.read("timestamp").signed.expires.timestamp() * 1000 - now
+            if left < EXPIRES.timestamp * DAY_MS - AGAIN_MS:
+                repository.publish(self._signer, now)
+
+    def _repository(self) -> Repository | None:
+        if (self._place / "metadata" / "1.root.json").exists() or (self._place / "staged" / "root.json").exists():
+            return Repository(self._place, EXPIRES)
+        parts = self._parts()
+        if parts is None:
+            return None
+        root, top = parts
+        files.folder(self._place / "metadata")
+        staged = files.folder(self._place / "staged")
+        expires = Metadata[Targets].from_bytes(top).signed.expires
+        files.write(staged / f"{ROLE}.json", Metadata(Targets(1, expires=expires)).to_bytes())
+        files.write(staged / "targets.json", top)
+        files.write(staged / "root.json", root)  # last: it says that the others are there
+        return Repository(self._place, EXPIRES)
+
+    def _parts(self) -> tuple[bytes, bytes] | None:
+        """The root that names this key, and the top list that it covers, among the chain's targets that came down."""
+        roots = self._came("root")
+        tops = self._came("targets")
+        mine = self._signer.public_key.keyid
+        for root in roots:
+            signed = root[1].signed
+            if not isinstance(signed, Root) or mine not in signed.roles["timestamp"].keyids:
+                continue
+            for top in tops:
+                try:
+                    root[1].verify_delegate("targets", top[1])
+                except UnsignedMetadataError:
+                    continue
+                return root[0], top[0]
+        return None
+
+    def _came(self, part: str) -> list[tuple[bytes, Metadata[Root] | Metadata[Targets]]]:
+        found: list[tuple[bytes, Metadata[Root] | Metadata[Targets]]] = []
+        folder = self._tree / CHAIN / "targets" / "stores"
+        for path in sorted(folder.glob(f"*.{self._store}.{part}.json"))[:MOST_PARTS]:
+            try:
+                data = files.read(path, LARGEST_PART)
+                found.append((data, Metadata.from_bytes(data)))
+            except (OppetError, DeserializationError):
+                continue
+        return found
+
+    def _sweep(self, repository: Repository) -> None:
+        """What no list names any more goes; tills hold what they took."""
+        stay = {path for one in repository.lists(ROLE).targets.values() for path in one.get_prefixed_paths()}
+        targets = self._place / "targets"
+        for path in targets.rglob("*"):
+            if path.is_file() and path.relative_to(targets).as_posix() not in stay:
+                path.unlink(missing_ok=True)
+
+
+def _number(name: str) -> int:
+    said = name.rpartition("-")[2].removesuffix(".json")
+    return int(said) if said.isascii() and said.isdigit() else 0
