@@ -27,6 +27,7 @@ from oppet.base.words import N_
 from oppet.drivers import files, logs, serving, settlement_files, tls
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.hq_payments import TakenIn
+from oppet.drivers.hq_publications import HqPublications
 from oppet.drivers.hq_rows import Rows
 from oppet.drivers.hq_schema import migrate as bring_up_to_date
 from oppet.drivers.keeper_http import KeeperApp
@@ -42,7 +43,7 @@ from oppet.drivers.publication_http import Publications, beside
 from oppet.drivers.shelf_pg import PgShelf
 from oppet.drivers.supervise import Supervised, Worker, adopt, say_ready, supervise
 from oppet.figures.views import Views
-from oppet.hq import web_fleet, web_payments, web_people, web_sales
+from oppet.hq import web_fleet, web_payments, web_people, web_publish, web_sales
 from oppet.hq.directory import HqDirectory
 from oppet.hq.people import People
 from oppet.hq.web import Context, Pages, program
@@ -59,10 +60,11 @@ from oppet.sync.sender import Sender
 __all__ = ["PAGES", "Opened", "Settings", "migrate", "open_hq", "read_settings", "run", "worker"]
 
 KEEPER = "hq"
-PAGES: tuple[Pages, ...] = (web_sales, web_payments, web_fleet, web_people)  # type: ignore[assignment]  # the first page of the first is home
+PAGES: tuple[Pages, ...] = (web_sales, web_payments, web_publish, web_fleet, web_people)  # type: ignore[assignment]  # the first page of the first is home
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FOLLOW_S = 1.0
 MONTHS_EVERY_MS = 6 * 3_600_000
+RENEW_EVERY_MS = 3_600_000
 Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 LOG = logs.logger("oppet.hq")
@@ -89,6 +91,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     publications: Annotated[str, Meta(max_length=200)] = (
         ""  # the published tree, relative to this file: served at /pub/ beside the keeper; "" where this machine publishes nothing
+    )
+    assortment: Annotated[str, Meta(max_length=200)] = (
+        ""  # what tills were installed with, relative to this file: what the first prices are measured against; "" for nothing
     )
     risk: RiskLimits = RiskLimits()  # what pages measure against: the tills' own limits stand in their settings
     log: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z")] = "info"
@@ -158,6 +163,10 @@ class Opened:
             self._clock = clock
             self.context = self._context(tables, signer, dsn, ports.page)
             self.context.more[web_payments.RISK] = settings.risk
+            self._publishing = self._publisher(pool, base) if settings.publications else None
+            if self._publishing is not None:
+                self.context.more[web_publish.MORE] = self._publishing
+            self._renew_at = 0 if number == "1" else None
             self.page_app = program(self.context, PAGES)
         except BaseException:
             self.close()
@@ -172,6 +181,11 @@ class Opened:
         scheme = "https" if settings.tls else "http"
         host = settings.address or settings.host
         return KeeperInfo(KEEPER, "hq", f"{scheme}://{host}:{port}", signer.public.hex(), digest)
+
+    def _publisher(self, pool: Pool, base: Path) -> HqPublications:
+        settings = self.settings
+        factory = base / settings.assortment if settings.assortment else None
+        return HqPublications(pool, base / settings.publications, base / settings.folder / "publish", factory)
 
     def _context(self, tables: OfficeTables, signer: Signer, dsn: str, port: int) -> Context:
         settings = self.settings
@@ -216,6 +230,7 @@ class Opened:
                 self.directory.follow()
                 self.send_audit()
                 self.settle()
+                self.renew()
             except OppetError as error:
                 LOG.warning("cannot keep up", error=type(error).__name__, why=str(error))
             except Exception:
@@ -233,6 +248,15 @@ class Opened:
             LOG.info("settlement read", file=told.file, lines=told.lines, new=told.new, known=told.known)
             self.settled(told, 0)
             settlement_files.put_aside(one)
+
+    def renew(self) -> None:
+        """Sign the list of lists anew before it runs out, so that tills may install. Raises what the repository says."""
+        now = self._clock.now()
+        if self._publishing is None or self._renew_at is None or now < self._renew_at:
+            return
+        self._renew_at = now + RENEW_EVERY_MS
+        if self._publishing.renew(now):
+            LOG.info("the list of lists is signed anew")
 
     def settled(self, told: TakenIn, by: int) -> None:
         """Write down that a file was taken in."""

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from oppet.goods.article import price_at, unit_price_ore
-from oppet.goods.assortment import HEADING, content, merge
+from oppet.goods.assortment import HEADING, PriceChange, changed, content, merge
 from oppet.goods.catalogue import Catalogue, decode
-from oppet.goods.errors import BrokenAssortmentError
+from oppet.goods.errors import BrokenAssortmentError, UnknownArticleError
 from oppet.goods.vat import rate
 
 DATA = Path(__file__).parents[2] / "data"
@@ -105,3 +105,45 @@ def test_g8_a_price_without_a_name_is_set_aside_and_a_broken_file_is_refused() -
     ):
         with pytest.raises(BrokenAssortmentError):
             merge(off, terms)
+
+
+def test_prices_and_offers_change_and_everything_else_stays_to_the_field() -> None:
+    held = {
+        "format": 1, "version": "v", "made": "x", "unknown": {"kept": True},
+        "articles": [
+            {"number": "1", "odd": [1], "prices": [{"valid_from": "2026-01-01", "ore": 1000, "member_ore": 900}]},
+            {"number": "2", "prices": [{"valid_from": "2026-01-01", "ore": 500}]},
+        ],
+        "promotions": [{"id": "a", "text": "A"}, {"id": "b", "text": "B"}],
+    }  # fmt: skip
+    made = msgspec.json.decode(
+        changed(
+            msgspec.json.encode(held), "v2", "2026-11-23", [PriceChange("1", 950), PriceChange("2", 400, 300, "2026-12-01")],
+            [{"id": "b", "text": "B2"}, {"id": "c", "text": "C"}], ["a"],
+        )
+    )  # fmt: skip
+    one, two = made["articles"]
+    assert one["odd"] == [1]
+    assert made["unknown"] == {"kept": True}
+    assert one["prices"][-1] == {"valid_from": "2026-11-23", "ore": 950, "member_ore": 900}
+    assert two["prices"][-1] == {"valid_from": "2026-11-23", "ore": 400, "valid_to": "2026-12-01", "member_ore": 300}
+    assert [offer["text"] for offer in made["promotions"]] == ["B2", "C"]
+
+
+def test_a_price_changed_twice_the_same_day_counts_as_said_last_and_old_ones_go() -> None:
+    document = msgspec.json.encode({"articles": [{"number": "1", "prices": []}]})
+    for ore in range(100, 200):
+        document = changed(document, "v", f"2026-{1 + ore % 12:02}-01", [PriceChange("1", ore)])
+    document = changed(document, "v", "2026-12-24", [PriceChange("1", 777)])
+    document = changed(document, "v", "2026-12-24", [PriceChange("1", 778)])
+    found = msgspec.json.decode(document)["articles"][0]["prices"]
+    assert len(found) <= 50
+    assert [price["ore"] for price in found if price["valid_from"] == "2026-12-24"] == [778]
+
+
+def test_an_article_that_is_not_there_and_bytes_that_are_no_assortment_are_refused() -> None:
+    with pytest.raises(UnknownArticleError):
+        changed(b'{"articles": []}', "v", "2026-11-23", [PriceChange("1", 1)])
+    for data in (b"", b"[]", b'{"articles": 3}', b'{"articles": [3]}', b"\xff"):
+        with pytest.raises(BrokenAssortmentError):
+            changed(data, "v", "2026-11-23")

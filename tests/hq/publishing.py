@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from oppet.drivers import files
+import pytest
+
+from oppet.drivers import files, sealed_key
 from oppet.drivers.keys import make_key
 from oppet.drivers.repositories import Repository, Role, Threshold
 from oppet.drivers.sealed_key import make_sealed
@@ -17,10 +22,24 @@ ALVA, BO, CLEO = 101, 301, 999
 WORDS = {ALVA: "four words of Alva", BO: "four words of Bo", CLEO: "four words of Cleo"}
 
 
+@contextmanager
+def cheap_keys() -> Iterator[None]:
+    """A guess at these passphrases costs little: tests open them often."""
+    dear = sealed_key._Sealed
+
+    def cheap(v: int, salt: str, nonce: str, sealed: str, public: str) -> Any:
+        return dear(v, salt, nonce, sealed, public, time=1, memory_kb=8_192, lanes=1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sealed_key, "_Sealed", cheap)
+        yield
+
+
 def a_chain(folder: Path, now: int = NOW) -> tuple[Path, Path]:
     """Make the chain's repository in `pub`, and head office's keys in `publish`."""
     tree, keys = folder / "pub", files.folder(folder / "publish")
-    sealed = {who: HeldSigner(make_sealed(keys / f"{who}.key", words), str(who)) for who, words in WORDS.items()}
+    with cheap_keys():
+        sealed = {who: HeldSigner(make_sealed(keys / f"{who}.key", words), str(who)) for who, words in WORDS.items()}
     publishers = [sealed[ALVA], sealed[BO]]
     root, targets = signers(3), signers(3)
     Repository.make(

@@ -9,7 +9,7 @@ SELECT id, what, title, state, version, digest, bytes, valid_from, withdraws, ba
 FROM publication_draft
 
 -- name: where_shown
-WHERE state <> 'dropped' ORDER BY published = 0 DESC, greatest(changed, published) DESC LIMIT %(most)s
+WHERE state <> 'dropped' ORDER BY published = 0 DESC, greatest(changed, published) DESC, id DESC LIMIT %(most)s
 
 -- name: where_id
 WHERE id = %(id)s FOR UPDATE
