@@ -9,6 +9,7 @@ import pytest
 
 from oppet.bench import hq_page, ingest, sale, scan, second_copy, start, verify
 from oppet.bench.verbs import BENCHES, NoSuchBenchError, bench
+from oppet.rollout import refresh_bench
 
 
 def judged(found: dict[str, Any], name: str, figures: set[str], ratios: set[str]) -> None:
@@ -70,3 +71,11 @@ def test_q9_hq_page_makes_the_picture_with_no_store_some_and_all_of_them_silent(
         {"silent_6_again_over_plain_sum"},
     )
     assert all(found["figures"]["silent_2"][name] > 0 for name in ("first_s", "again_s", "again_cpu_s"))
+
+
+def test_rl7_refresh_asks_little_when_nothing_is_new() -> None:
+    found = refresh_bench.run(runs=3, releases=1, goods=1, stores=1)
+    judged(
+        found, "refresh", {"warm_ms", "warm_folder_ms", "anew_ms", "cold_ms", "cold_bytes"}, {"warm_over_bare_requests"}
+    )
+    assert found["figures"]["warm_bytes"] < 1_600, "a timestamp of each, and nothing else"
