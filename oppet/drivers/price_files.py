@@ -59,10 +59,10 @@ class PriceFile:
 def read_prices(data: bytes, known: Callable[[str], str | None]) -> PriceFile:
     """Read a file; `known` gives the number of the article that a number or code names. Raises PriceFileUnfitError."""
     if len(data) > LARGEST:
-        raise PriceFileUnfitError(reason=f"it is larger than {LARGEST >> 20} MB")
+        raise PriceFileUnfitError(reason=N_("it is larger than 16 MB"))
     lines = _text(data).splitlines()
     if len(lines) > MOST_ROWS + 1:
-        raise PriceFileUnfitError(reason=f"it has {len(lines) - 1} rows, and {MOST_ROWS} are the most")
+        raise PriceFileUnfitError(reason=N_("it has more than 100,000 rows"))
     head = lines[0] if lines else ""
     between = max(";\t,", key=head.count)
     try:
@@ -85,7 +85,7 @@ def read_prices(data: bytes, known: Callable[[str], str | None]) -> PriceFile:
     if flaws:
         return PriceFile((), tuple(flaws[:MOST_FLAWS]), max(0, len(flaws) - MOST_FLAWS))
     if not changes:
-        raise PriceFileUnfitError(reason="it has no rows")
+        raise PriceFileUnfitError(reason=N_("it has no rows"))
     return PriceFile(tuple(changes.values()))
 
 
@@ -100,11 +100,11 @@ def _text(data: bytes) -> str:
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return data.decode("utf-16")
         if b"\0" in data:
-            raise PriceFileUnfitError(reason="it is no text; save the sheet as CSV")
+            raise PriceFileUnfitError(reason=N_("it is no text; save the sheet as CSV"))
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         if data.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise PriceFileUnfitError(reason="it says that it is Unicode and is not") from None
+            raise PriceFileUnfitError(reason=N_("it says that it is Unicode and is not")) from None
         return data.decode("cp1252", "replace")
 
 
@@ -114,10 +114,10 @@ def _places(heads: Sequence[str]) -> dict[str, int]:
         for column, names in COLUMNS.items():
             if head.strip().lower() in names:
                 if column in found:
-                    raise PriceFileUnfitError(reason=f"two columns are called {clip(head, 40)}")
+                    raise PriceFileUnfitError(reason=N_("two of its columns say the same"))
                 found[column] = at
     if "article" not in found or "price" not in found:
-        raise PriceFileUnfitError(reason="the first row must name the columns article and price")
+        raise PriceFileUnfitError(reason=N_("the first row must name the columns article and price"))
     return found
 
 

@@ -211,7 +211,7 @@ UPLOADS: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x00\x00", "it is no text"),
     (b"\xff\xfea\x00r\xd8", "it says that it is Unicode"),
     (b"name;colour\nx;y\n", "must name the columns"),
-    (b"article;price;pris\n90000;1;2\n", "two columns"),
+    (b"article;price;pris\n90000;1;2\n", "two of its columns"),
     (b"article;price\n", "it has no rows"),
     (b"", "must name the columns"),
     (b'article;price\n"90000;10\n', "cannot be read as prices"),
