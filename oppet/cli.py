@@ -57,7 +57,7 @@ VERBS: Mapping[str, Verb] = {
     "hq migrate": Verb("oppet.hq.main:migrate", "Bring head office's database to this version."),
     "hq rebuild": Verb("oppet.hq.entry_verbs:rebuild", "Make head office's views again from the entries it keeps."),
     "hq verify": Verb("oppet.hq.entry_verbs:verify", "Check every entry head office keeps, by its own papers."),
-    "hq export": Verb("oppet.hq.export_verb:export", "Write sales of a period, or the books, to a file."),
+    "hq export": Verb("oppet.hq.entry_verbs:export", "Write sales of a period, or the books, to a file."),
     "hq settle": Verb("oppet.hq.verbs:settle", "Take in an acquirer's settlement file or a Swish report."),
     "hq store": Verb("oppet.hq.verbs:store", "Add, change, close or list stores."),
     "hq till": Verb("oppet.hq.verbs:till", "Countersign, revoke or list tills."),

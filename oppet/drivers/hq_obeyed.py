@@ -12,7 +12,7 @@ import msgspec
 
 from oppet.drivers.journal_sqlite import statements
 from oppet.drivers.pg import Pool
-from oppet.journal.body import Body
+from oppet.journal.body import Body, kind_of
 from oppet.journal.kinds import KINDS
 from oppet.journal.kinds_published import HealthSaid
 from oppet.release.health import Signed
@@ -20,26 +20,28 @@ from oppet.release.health import Signed
 __all__ = ["HqObeyed", "TillWords"]
 
 MOST_STATEMENTS: Final = 1000
+_NEVER: Final = (None, 0, 0)
 _sql = statements("hq_obeyed")
 
 
 class TillWords(msgspec.Struct):
-    """A till's last words: subject → the body, and when it was said (ms since 1970)."""
+    """A till's last words: subject → the body, when it was said (ms since 1970), and in which entry."""
 
     store: str
     till: str
     epoch: int
     heard: int  # our clock, when the till last came; 0 for never
-    words: dict[str, tuple[Any, int]]
+    words: dict[str, tuple[Any, int, int]]
 
     def word(self, kind: type[Body]) -> Any:
         """The last of a kind; None where it never said any."""
-        name = next(name for name, declared in KINDS.items() if declared is kind)
-        return self.words.get(name, (None, 0))[0]
+        return self.words.get(kind_of(kind), _NEVER)[0]
 
     def at(self, kind: type[Body]) -> int:
-        name = next(name for name, declared in KINDS.items() if declared is kind)
-        return self.words.get(name, (None, 0))[1]
+        return self.words.get(kind_of(kind), _NEVER)[1]
+
+    def seq(self, kind: type[Body]) -> int:
+        return self.words.get(kind_of(kind), _NEVER)[2]
 
 
 class HqObeyed:
@@ -51,9 +53,9 @@ class HqObeyed:
         with self._pool.transaction() as t:
             rows = t.connection.execute(_sql["words"], {"store": store}).fetchall()
         found: dict[tuple[str, str], TillWords] = {}
-        for store_id, till, epoch, subject, said, at, _, heard in rows:
+        for store_id, till, epoch, subject, said, at, seq, heard in rows:
             one = found.setdefault((store_id, till), TillWords(store_id, till, epoch, heard or 0, {}))
-            one.words[subject] = msgspec.json.decode(said, type=KINDS[subject]), at
+            one.words[subject] = msgspec.json.decode(said, type=KINDS[subject]), at, seq
         return list(found.values())
 
     def statements(self, image: str) -> list[Signed]:

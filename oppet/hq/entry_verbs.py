@@ -1,4 +1,4 @@
-"""What head office does with the entries it keeps, at the command: make the views again from them, and prove them whole.
+"""What head office does with the entries it keeps, at the command: make the views again, prove them whole, write them to a file.
 
 Both go on beside ingest. `verify` believes no table but the entries themselves and the papers that HQ's own key holds up:
 chain, signatures and joints between pieces, of every history of every till. Keeps J9 and R02.
@@ -18,13 +18,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from oppet.base.errors import UntrustedError
+from oppet.drivers import files
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.hq_read import Chunk, HqRead, StreamState
 from oppet.drivers.hq_rebuild import VIEWS
 from oppet.drivers.hq_rebuild import rebuild as made_again
+from oppet.drivers.hq_sales import HqSales
 from oppet.drivers.keys import load_key
 from oppet.drivers.office_pg import OfficeTables
 from oppet.drivers.pg import Pool
+from oppet.figures.exports import Exports
+from oppet.figures.sales import Sales
 from oppet.figures.views import Views
 from oppet.hq.directory import HqDirectory
 from oppet.hq.main import database_of, read_settings
@@ -32,10 +36,11 @@ from oppet.journal.chain import WHY, Finding, Owner, check
 from oppet.journal.entry import NOTHING, Head
 from oppet.sync.messages import KeeperInfo
 
-__all__ = ["check_stream", "rebuild", "verify"]
+__all__ = ["check_stream", "export", "rebuild", "verify"]
 
 HERE = KeeperInfo("hq", "hq", "", "0" * 64)  # nobody is told where a command runs
 UNTRUSTED = UntrustedError.exit_code
+BOOKS = "si"  # the ending of a file of books
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 
 
@@ -175,3 +180,68 @@ def _bar(what: str, *, hidden: bool) -> Iterator[Callable[[int, int], None]]:
             bar.update(task, completed=done, total=total)
 
         yield tell
+
+
+def export(
+    settings: Path,
+    file: Path,
+    *,
+    what: str = "receipts",
+    first_day: str = "",
+    last_day: str = "",
+    store: tuple[str, ...] = (),
+    as_json: Json = False,
+) -> int:
+    """Write receipts, lines, tenders or hours (.csv, .parquet) or the books (.si) of a period to a file.
+
+    Every row begins with the moment its store is complete to; the books say in their text which tills have not reported
+    to the end of the period. A file is whole or not there.
+
+    Parameters
+    ----------
+    settings
+        Head office's settings file.
+    file
+        The file to write. Its ending says the form: .csv, .parquet, or .si for a SIE 4I file.
+    what
+        receipts, lines, tenders or hours; the books need none.
+    first_day
+        The first local day, as 2026-11-22; today if not given.
+    last_day
+        The last local day; today if not given.
+    store
+        A store's id; give it several times for several stores. All if not given.
+    as_json
+        Print one JSON object.
+    """
+    path = settings.resolve()
+    said = read_settings(path)
+    clock = SystemClock()
+    with database_of(said, path.parent) as dsn:
+        pool = Pool(dsn)
+        try:
+            reader, read = HqSales(pool), HqRead(pool)
+            exports = Exports(reader, read, Sales(reader, clock), clock)
+            told = _write(exports, file, what, (first_day, last_day), store)
+        finally:
+            pool.close()
+    print(
+        json.dumps(told, ensure_ascii=False) if as_json else "\n".join(f"{name}: {word}" for name, word in told.items())
+    )
+    return 0
+
+
+def _write(
+    exports: Exports, file: Path, what: str, days: tuple[str, str], stores: tuple[str, ...]
+) -> dict[str, object]:
+    first, last = exports.period(*days)
+    ending = file.suffix.removeprefix(".").lower()
+    told: dict[str, object] = {"file": str(file), "first_day": first, "last_day": last}
+    if ending == BOOKS:
+        books = exports.books(first, last, stores)
+        files.write(file, books.data)
+        return told | {
+            "vouchers": books.vouchers, "open_tills": list(books.open_tills), "not_booked": list(books.not_booked),
+        }  # fmt: skip
+    files.write_pieces(file, exports.file(what, ending, first, last, stores))
+    return told | {"what": what}

@@ -18,12 +18,15 @@ from oppet import __version__
 from oppet.base.clock import parse_utc, utc_text
 from oppet.base.errors import OppetError, RefusedError
 from oppet.base.words import N_
+from oppet.drivers.hq_obeyed import HqObeyed
 from oppet.drivers.metrics import CONTENT_TYPE, Measure, exposition
 from oppet.drivers.office_pg import Alarm, Change
 from oppet.drivers.page_form import Fields, Form
 from oppet.drivers.page_guard import ANYONE, SIGNED_IN, Asked, only, session_of
-from oppet.drivers.pages import Desk, NavItem
+from oppet.drivers.pages import Desk, NavItem, language_of
+from oppet.drivers.words import say
 from oppet.hq.directory import HQ_STORE
+from oppet.hq.software import Picture, picture_of
 from oppet.hq.web import OPERATORS, Act, Context, Done, Hq, ask_for
 from oppet.people.approvals import Request
 from oppet.sync.queues import BEHIND, ENDED, FINE, NEVER, SILENT, WORST_FIRST, Heard, Queue, judge
@@ -209,6 +212,12 @@ def _named(hq: Context, data: Mapping[str, str]) -> tuple[str, int, str]:
     raise NotATillError(till=till)
 
 
+@get("/software", opt=SIGNED_IN, include_in_schema=False, sync_to_thread=True)
+def software_page(request: Asked, desk: Desk, hq: Hq) -> Response[str]:
+    picture = picture_of(HqObeyed(hq.tables.pool), hq.clock.now(), lambda text: say(text, language_of(request)))
+    return desk.page(request, "software.html", picture=picture)
+
+
 @get("/alarms", opt=SIGNED_IN, include_in_schema=False, sync_to_thread=True)
 def alarms_page(request: Asked, desk: Desk, hq: Hq) -> Response[str]:
     may = bool(set(OPERATORS) & set(session_of(request).roles))
@@ -240,6 +249,17 @@ def api_fleet(hq: Hq, store: StoreId = None) -> Fleet:
     if store is None:
         return found
     return msgspec.structs.replace(found, stores=tuple(known for known in found.stores if known.store == store))
+
+
+@get(
+    "/api/software",
+    opt=SIGNED_IN,
+    sync_to_thread=True,
+    tags=["fleet"],
+    summary="What each till runs, charges, waits for and refused",
+)
+def api_software(hq: Hq, store: StoreId = None) -> Picture:
+    return picture_of(HqObeyed(hq.tables.pool), hq.clock.now(), lambda text: text, store or "")
 
 
 @get("/api/alarms", opt=SIGNED_IN, sync_to_thread=True, tags=["fleet"], summary="Alarms, those nobody looked at first")
@@ -340,7 +360,11 @@ ACTS = {
     "countersign_till": Act(N_("Countersign a till"), OPERATORS, OPERATORS, _countersign),
     "revoke_till": Act(N_("Revoke a till"), OPERATORS, OPERATORS, _revoke),
 }
-NAV = [NavItem("/fleet", N_("Stores and tills")), NavItem("/alarms", N_("Alarms"))]
+NAV = [
+    NavItem("/fleet", N_("Stores and tills")),
+    NavItem("/software", N_("Software and prices")),
+    NavItem("/alarms", N_("Alarms")),
+]
 ROUTES = [
-    fleet_page, ask_countersign, ask_revoke, alarms_page, alarm_seen, api_fleet, api_alarms, health, metrics,
+    fleet_page, ask_countersign, ask_revoke, software_page, alarms_page, alarm_seen, api_fleet, api_software, api_alarms, health, metrics,
 ]  # fmt: skip
