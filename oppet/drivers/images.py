@@ -58,6 +58,7 @@ class ReleaseNote(msgspec.Struct, frozen=True, omit_defaults=True):
     built: Annotated[int, Meta(ge=0, le=0o77777777777)]  # seconds since 1970: of every file too
     tree: Digest  # of the source files it was made from
     lock: Digest  # of the lock of what such a machine carries
+    contents: Digest  # of the SBOM: signed through this file, as all else here
     regulated: Digest  # of the regulated functions' source files
     schema: int = 1
     fiscal: str = "1"

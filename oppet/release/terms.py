@@ -19,7 +19,7 @@ from oppet.release.errors import PublicationMalformedError
 
 __all__ = [
     "CHAIN", "PACE_FIELD", "PLAN", "REASONS", "ROLLOUT", "STORE", "VENDOR", "Canary", "EmergencyPace", "Goods", "Pace", "Plan",
-    "Software", "about_name", "emergency_name", "goods_name", "health_name", "is_goods", "is_software", "is_store",
+    "Software", "emergency_name", "goods_name", "health_name", "is_goods", "is_software", "is_store",
     "markdown_name", "read", "software_name", "store_root_name",
 ]  # fmt: skip
 
@@ -136,11 +136,6 @@ def markdown_name(store: str, number: int) -> str:
 def store_root_name(store: str) -> str:
     """The chain's target that is the root of a store's own small repository."""
     return f"stores/{store}.root.json"
-
-
-def about_name(role: str, release: int, what: str) -> str:
-    """What people may want to know of a release and no till reads: `what` is sbom or provenance."""
-    return f"about/{role}-{release}.{what}.json"
 
 
 def health_name(image: str) -> str:

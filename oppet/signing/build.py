@@ -20,6 +20,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import msgspec
 from cyclopts import Parameter
 
 from oppet.base import canonical
@@ -43,6 +44,8 @@ _SCHEMA = re.compile(r"^SCHEMA: Final = (\d{1,4})\b", re.MULTILINE)
 _FISCAL = re.compile(r'^FISCAL: Final = "([^"\n]{1,40})"', re.MULTILINE)
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([A-Za-z0-9.!+_-]+)", re.MULTILINE)
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+# What set-up makes and no source tree has: an image without them would speak no Swedish and have no page.
+_MADE = ("oppet/drivers/locale/sv/LC_MESSAGES/oppet.mo", "oppet/till/static/vendor/htmx.min.js")
 _LEFT_OUT = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
 
 
@@ -162,6 +165,8 @@ def build_release(tree: Path, into: Path, plan: Plan) -> Built:
     """Make the four files. Raises NoSourceError, LockUnlikeError, TargetRefusedError, FileTroubleError."""
     note = _note(tree, plan)
     lock = locked_in(_text(tree, _lock_of(plan.role)))
+    sbom = json.dumps(_sbom(note, lock), indent=1).encode() + b"\n"
+    note = msgspec.structs.replace(note, contents=canonical.digest(sbom))
     content = dict(_package(tree))
     if plan.carries:
         for package in lock:
@@ -174,12 +179,11 @@ def build_release(tree: Path, into: Path, plan: Plan) -> Built:
         min_release=note.min_release, schema=note.schema, fiscal=note.fiscal, fiscal_from=note.fiscal_from,
     )  # fmt: skip
     files.write(into / f"{name}.software.json", canonical.encode(software))
-    sbom = json.dumps(_sbom(note, lock), indent=1).encode() + b"\n"
     provenance = json.dumps(_provenance(note, software, image.name), indent=1).encode() + b"\n"
     made = {"sbom": into / f"{name}.sbom.json", "provenance": into / f"{name}.provenance.json"}
     files.write(made["sbom"], sbom)
     files.write(made["provenance"], provenance)
-    digests = {"sbom": canonical.digest(sbom), "provenance": canonical.digest(provenance)}
+    digests = {"sbom": note.contents, "provenance": canonical.digest(provenance)}
     return Built(image, software, made["sbom"], made["provenance"], digests)
 
 
@@ -198,6 +202,9 @@ def locked_in(text: str) -> list[Locked]:
 def _package(tree: Path) -> Iterator[tuple[str, bytes]]:
     """The package's files, as a wheel of it holds them."""
     root = tree / "oppet"
+    for made in _MADE if root.is_dir() else ():
+        if not (tree / made).is_file():
+            raise NoSourceError(tree=str(tree), reason=f"{made} is missing: set it up first")
     for path in sorted(root.rglob("*")):
         kept = path.suffix != ".pyc" and "__pycache__" not in path.parts and not path.name.startswith(".")
         if kept and path.is_file() and not path.is_symlink():
@@ -246,6 +253,7 @@ def _note(tree: Path, plan: Plan) -> ReleaseNote:
         built=plan.built,
         tree=_digest_of(sources),
         lock=canonical.digest(_text(tree, _lock_of(plan.role)).encode()),
+        contents="0" * 64,
         regulated=_digest_of(
             {name: d for name, d in sources.items() if name.removeprefix("lib/").startswith(REGULATED)}
         ),
@@ -320,7 +328,9 @@ def _sbom(note: ReleaseNote, lock: list[Locked]) -> dict[str, Any]:
 
 
 def _provenance(note: ReleaseNote, software: Software, image: str) -> dict[str, Any]:
-    """An in-toto statement v1 with SLSA's provenance v1. It is not signed by itself: its digest is a target of both repositories."""
+    """An in-toto statement v1 with SLSA's provenance v1. It is not signed by itself: all it says of materials stands in
+    `release.json` too, under the image's digest, which both parties sign; anybody makes the same statement from the image.
+    """
     asked = {"release": note.release, "role": note.role, "hw": note.hw, "minRelease": note.min_release}
     return {
         "_type": "https://in-toto.io/Statement/v1",
