@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,19 @@ from tuf.api.serialization.json import JSONSerializer
 
 from oppet.base import canonical
 from oppet.drivers.repositories import make_signer
-from oppet.release.terms import CHAIN, PACE_FIELD, PLAN, VENDOR, Pace, Plan, Software, emergency_name, software_name
+from oppet.release.health import Signed, Statements
+from oppet.release.terms import (
+    CHAIN,
+    PACE_FIELD,
+    PLAN,
+    VENDOR,
+    Pace,
+    Plan,
+    Software,
+    emergency_name,
+    health_name,
+    software_name,
+)
 from tests.release.signed import World
 
 __all__ = ["COLUMNS", "Forger"]
@@ -47,7 +60,9 @@ def _stolen(world: World, column: str) -> Mapping[tuple[str, str], Sequence[Cryp
         (CHAIN, "targets"): world.chain_keys[:2],
         (CHAIN, "emergency"): world.emergency_keys[:2],  # its third is nobody's yet
     }
-    node = {("store/S09", role): [world.store_keys["S09"]] for role in ("markdowns", "online")} if world.store_keys else {}
+    node = (
+        {("store/S09", role): [world.store_keys["S09"]] for role in ("markdowns", "online")} if world.store_keys else {}
+    )
     return {"vendor": vendor, "chain": chain, "both": vendor | chain, "hq": office, "node": node, "mitm": {}}[column]
 
 
@@ -109,7 +124,9 @@ class Forger:
         stamp.signed.snapshot_meta = MetaFile(snapshot.version, len(data), {"sha256": sha256(data).hexdigest()})
         self.write(repository, "timestamp", stamp, online)
 
-    def root(self, repository: str, change: Change, *, signers: Sequence[CryptoSigner] | None = None, by: int = 1) -> None:
+    def root(
+        self, repository: str, change: Change, *, signers: Sequence[CryptoSigner] | None = None, by: int = 1
+    ) -> None:
         self.relist(repository, "root", change, signers=signers, by=by)
 
     # --- what thieves want
@@ -124,10 +141,12 @@ class Forger:
         self.relist(repository, role, lambda signed: signed.targets.__setitem__(name, target))
 
     def release(
-        self, number: int, image: bytes, *, parties: Sequence[str] = (VENDOR, CHAIN), urgent: bool = False, show: bool = True,
+        self, number: int, image: bytes, *, parties: Sequence[str] | None = None, urgent: bool = False, show: bool = True,
         index: bytes | None = None, **custom: object,
     ) -> Software:  # fmt: skip
-        """List software in both repositories, sign it with what is held, choose it, and show all that."""
+        """List software where its people's keys are held (everywhere, where none are), choose it, and show all that."""
+        if parties is None:
+            parties = [party for party in (VENDOR, CHAIN) if self.holds(party, "targets")] or (VENDOR, CHAIN)
         software = Software(number, f"0.{number}.0", "till", "any", sha256(image).hexdigest(), len(image))
         software = msgspec.structs.replace(software, **custom)
         data = canonical.encode({"index of": software.image}) if index is None else index
@@ -149,6 +168,36 @@ class Forger:
     def pace(self, pace: Pace) -> None:
         """A root of the chain with other canaries or another pace."""
         self.root(CHAIN, lambda root: root.unrecognized_fields.__setitem__(PACE_FIELD, msgspec.to_builtins(pace)))
+
+    def said(self, images: set[str], words: Sequence[Signed]) -> set[str]:
+        """Publish words of health under each image, and show everything."""
+        for image in images:
+            self.put(CHAIN, "health", health_name(image), canonical.encode(Statements(tuple(words))))
+        for party in (VENDOR, CHAIN):
+            if self.holds(party, "online") or self.column in ("node", "mitm"):
+                self.show(party)
+        return images
+
+    def appoint(self, repository: str, *, by: int = 1) -> None:
+        """A root under which a key of the thief's own, alone, signs targets."""
+        mine = make_signer()
+
+        def change(root: Any) -> None:
+            for keyid in list(root.roles["targets"].keyids):
+                root.revoke_key(keyid, "targets")
+            root.add_key(mine.public_key, "targets")
+            root.roles["targets"].threshold = 1
+
+        self.root(repository, change, by=by)
+        self.held[repository, "targets"] = [mine]
+
+    def renew(self, repository: str, days: int) -> None:
+        """Sign what is there anew, good for longer."""
+        for role in ("snapshot", "timestamp"):
+            whole = self.read(repository, role)
+            whole.signed.expires += timedelta(days=days)
+            self.write(repository, role, whole, self.keys(repository, "online"))
+        self.show(repository)
 
     def damage(self, path: str, data: bytes) -> None:
         """Put other bytes at a place of the tree."""
