@@ -26,6 +26,7 @@ __all__ = [
     "Price",
     "ShownText",
     "Soundness",
+    "good_gtin",
     "price_at",
     "price_or_none",
     "unit_price_ore",
@@ -147,12 +148,17 @@ class Soundness:
         return None
 
 
+def good_gtin(digits: str) -> bool:
+    """Whether the check digit of at most 14 digits is right."""
+    codes = digits.zfill(14).encode()
+    return not (3 * sum(codes[::2]) + sum(codes[1::2]) - 1344) % 10  # 1344 is what the ASCII codes of "0" add
+
+
 def _gtin_flaw(article: Article) -> tuple[str, str] | None:
     for place, gtin in enumerate(article.gtins):
         if len(gtin) != 14 or not only_digits(gtin):
             return f"gtins[{place}]", "not 14 digits"
-        codes = gtin.encode()
-        if (3 * sum(codes[::2]) + sum(codes[1::2]) - 1344) % 10:  # 1344 is what the ASCII codes of "0" add
+        if not good_gtin(gtin):
             return f"gtins[{place}]", f"the check digit of {gtin} is wrong"
     return None
 

@@ -27,11 +27,13 @@ from oppet.drivers.clock import SystemClock
 from oppet.drivers.gift_book import GiftKeeper
 from oppet.drivers.invitations import InvitationFolder, NobodySignsError
 from oppet.drivers.keeper_http import Counts
+from oppet.drivers.markdown_press import MarkDownPress
 from oppet.drivers.post import Post
 from oppet.drivers.publication_cache import Beat, Pulled
 from oppet.drivers.sealed_key import unseal
 from oppet.drivers.shelf_files import FileShelf
 from oppet.drivers.swish_desk import SwishDesk, open_desk
+from oppet.goods.freshness import StoreMarkDown
 from oppet.journal.entry import body_of
 from oppet.journal.kinds import ActDone, AlarmRaised, Fact
 from oppet.release.found import Refused
@@ -123,6 +125,7 @@ class Node:
         self.directory = Directory(bytes.fromhex(enrolment.hq_key))
         self._believing = threading.Lock()
         self._enrolling = threading.Lock()
+        self._pressing = threading.Lock()
         self._version = 1  # of the papers
         self._given: dict[tuple[str, int], tuple[int, int]] = {}
         self._down: dict[tuple[str, int], tuple[int, tuple[Paper, ...]]] = {}
@@ -144,6 +147,9 @@ class Node:
         replaced = self.directory.replaced
         self.swish = self._swish()
         self.lanes = LaneDesk(self.shelf, post, signer, known, self.store, self.clock, replaced, self.gifts, self.swish)
+        self.press: MarkDownPress | None = None
+        if settings.place == "store":
+            self.press = MarkDownPress(folder, folder / settings.publications.folder, self.store)
         self.relay: Relay | None = None  # its threads may bring papers before it is here
         self.relay = self._relaying()
         self._ask_for_post()
@@ -327,6 +333,35 @@ class Node:
     def issue_gift_card(self, amount_ore: int, by: int) -> str:
         """Raises NotIssuedError."""
         return self.gifts.issue(amount_ore, by)
+
+    def markdowns(self) -> web_node.MarkedDown:
+        press = self._presses()
+        return web_node.MarkedDown(press.key, press.ready(), *press.listed())
+
+    def mark_down(self, one: StoreMarkDown, by: int) -> None:
+        """Raises NotAMarkDownError, NotListedError."""
+        press = self._presses()
+        with self._pressing:
+            self._publish(web_node.marked_down(press.listed()[1], one, self.clock.now()), "marked down", one, by)
+
+    def end_markdown(self, goods: str, by: int) -> None:
+        """Raises NotListedError."""
+        press = self._presses()
+        with self._pressing:
+            listed = press.listed()[1]
+            ended = [one for one in listed if goods in (one.article, one.gtin)]
+            if ended:
+                self._publish(tuple(one for one in listed if one not in ended), "mark-down ended", ended[0], by)
+
+    def _presses(self) -> MarkDownPress:
+        assert self.press is not None, "a neighbour keeper has no pages"
+        return self.press
+
+    def _publish(self, markdowns: tuple[StoreMarkDown, ...], act: str, one: StoreMarkDown, by: int) -> None:
+        number = self._presses().publish(markdowns, self.clock.now())
+        said = {"number": number, "price_ore": one.price_ore, "percent": one.percent, "until": one.until}
+        facts = tuple(Fact(name, str(value)) for name, value in said.items())
+        self.post.write(ActDone(by, act, one.article or one.gtin, facts=facts))
 
     def health(self) -> Health:
         """What stands, since when and why, for people and machines."""
@@ -536,6 +571,8 @@ class Node:
                     self._doorstep.close("post")
                 self._new_cases()
                 self.shelf.remember()
+                if self.press is not None:
+                    self.press.refresh(self.clock.now())
             except OppetError as error:
                 LOG.warning("%s", error)
             except Exception:

@@ -17,11 +17,11 @@ from litestar import Litestar, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from oppet.base.clock import utc_text
+from oppet.base.clock import local_day, parse_utc, utc_text
 from oppet.base.errors import OppetError, RefusedError
 from oppet.base.money import kronor
 from oppet.base.words import N_
-from oppet.drivers.page_form import Fields, Form
+from oppet.drivers.page_form import Fields, Form, TextUnfitError
 from oppet.drivers.page_guard import (
     ANYONE,
     SIGNED_IN,
@@ -36,6 +36,8 @@ from oppet.drivers.pages import Banner, Message, NavItem, NothingFoundError, Off
 from oppet.drivers.pages import create_app as office_app
 from oppet.drivers.post import Post
 from oppet.drivers.words import explain, sayer
+from oppet.goods.article import LONGEST_NUMBER, good_gtin
+from oppet.goods.freshness import StoreMarkDown
 from oppet.journal.chain import UNREADABLE
 from oppet.journal.entry import Entry, body_of, parse
 from oppet.journal.kinds import ActAsked, ActDone, ActRefused, ReportMade
@@ -43,6 +45,7 @@ from oppet.paper import sheet
 from oppet.paper.reports import report_paper
 from oppet.payments.means import MEANS
 from oppet.payments.risk import RiskLimits
+from oppet.release.goods_intake import DAY_MS, MARKDOWN_TERMS
 from oppet.sale.errors import WrongPinError
 from oppet.sale.rights import MANAGER, ROLE_WORDS, SUPERVISOR
 from oppet.sale.staff import StaffList
@@ -58,6 +61,7 @@ NAV = (
     NavItem("/", N_("Now")),
     NavItem("/baskets", N_("Baskets")),
     NavItem("/payments", N_("Payments")),
+    NavItem("/mark-downs", N_("Mark-downs")),
     NavItem("/z", N_("Z reports")),
     NavItem("/new", N_("New till"), (MANAGER,)),
     NavItem("/gift-cards", N_("Gift cards"), (MANAGER,)),
@@ -70,6 +74,7 @@ ALARM_BANNER = N_("Alarms in the last day: {count}. Somebody must act.")
 NO_SUCH = N_("Nothing was done: {why}")
 RECENT_MS = 24 * 3_600_000  # an alarm stands at the top of every page for a day
 COLUMNS = 42
+GTIN_LENGTHS = (8, 12, 13, 14)
 TERMINAL_TOTAL = "terminal total"
 MOST_ACTS = 5_000  # of the node's own journal that are read again
 TENDER_WORDS = {
@@ -370,6 +375,52 @@ def _gift_cards(request: Asked, manager: Manager, code: str = "", amount_ore: in
     )
 
 
+@get("/mark-downs", opt=LEADS, sync_to_thread=True)
+def mark_downs(request: Asked, manager: Pages) -> Response[str]:
+    look = manager.look(request)
+    return manager.office.page(
+        request, "store_mark_downs.html", look=look, said=manager.node.markdowns(), terms=MARKDOWN_TERMS,
+        last=local_day(look.now + (MARKDOWN_TERMS.longest_days - 1) * DAY_MS),
+    )  # fmt: skip
+
+
+@post("/mark-downs/add", opt=LEADS, sync_to_thread=True, status_code=303)
+def mark_down(request: Asked, manager: Pages, data: Fields) -> Response[Any]:
+    form, session = Form(data), session_of(request)
+    goods, reason, last = form.some_text("goods", 20), form.some_text("reason", 40), form.day("last")
+    manager.ask(session, "mark down", goods)
+    try:
+        article, gtin = _goods(goods)
+        price_ore, percent = (form.ore("price"), 0) if form.has("price") else (0, form.whole("percent", 1, 100))
+        until = local_day(parse_utc(f"{last or '2000-01-01'}T12:00:00.000Z") + DAY_MS)
+        manager.node.mark_down(StoreMarkDown(until, reason, article, gtin, price_ore, percent), session.who)
+    except OppetError as error:
+        return _refused(request, manager, error, "mark down", goods, "/mark-downs")
+    words = N_("{goods} is marked down. The tills have it in a minute or two; the receipt says: {reason}")
+    return manager.office.go(request, "/mark-downs", "done", words, goods=goods, reason=reason)
+
+
+@post("/mark-downs/end", opt=LEADS, sync_to_thread=True, status_code=303)
+def end_mark_down(request: Asked, manager: Pages, data: Fields) -> Response[Any]:
+    form, session = Form(data), session_of(request)
+    goods = form.some_text("goods", 20)
+    manager.ask(session, "end mark-down", goods)
+    try:
+        manager.node.end_markdown(goods, session.who)
+    except OppetError as error:
+        return _refused(request, manager, error, "end mark-down", goods, "/mark-downs")
+    return manager.office.go(request, "/mark-downs", "done", N_("{goods} has its ordinary price again."), goods=goods)
+
+
+def _goods(text: str) -> tuple[str, str]:
+    """An article's number, or a code as the pack bears it: by its length and check digit. Raises TextUnfitError."""
+    if text.isascii() and text.isdigit() and len(text) in GTIN_LENGTHS and good_gtin(text):
+        return "", text.zfill(14)
+    if len(text) <= LONGEST_NUMBER and text.isascii() and text.replace("-", "0").isalnum():
+        return text, ""
+    raise TextUnfitError(text=text, what="goods", longest=LONGEST_NUMBER)
+
+
 def _refused(
     request: Asked, manager: Manager, error: OppetError, act: str, about: str, page: str = "/new"
 ) -> Response[Any]:
@@ -423,6 +474,6 @@ def create_app(
     manager = Manager(node, post, staff, hosts, limits or RiskLimits(), secure=secure)
     handlers = [
         door, sign_in, sign_out, now, till, baskets, payments_page, compare, z_reports, z_report, alarms, new_till, invite, revoke, release,
-        gift_cards, issue_gift_card,
+        gift_cards, issue_gift_card, mark_downs, mark_down, end_mark_down,
     ]  # fmt: skip
     return office_app(manager.office, handlers, {"manager": manager})

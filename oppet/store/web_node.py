@@ -17,19 +17,24 @@ from typing import Protocol
 
 import msgspec
 
-from oppet.base.clock import utc_text
-from oppet.base.errors import clip
+from oppet.base.clock import local_day, utc_text
+from oppet.base.errors import RefusedError, clip
 from oppet.base.words import N_
+from oppet.goods.freshness import StoreMarkDown
 from oppet.journal.chain import UNREADABLE
 from oppet.journal.entry import Entry, Head, parse
 from oppet.paper.sheet import Say
 from oppet.register.ports import Clock
+from oppet.release.goods_intake import DAY_MS, MARKDOWN_TERMS
 from oppet.store.day import TillDay
 from oppet.store.lanes import GivenBasket
 from oppet.sync.certificates import Directory
 from oppet.sync.enrolment import Invitation
 
-__all__ = ["Alarm", "AlarmView", "Backroom", "Contact", "DayBook", "History", "Upward", "alarm_view"]
+__all__ = [
+    "Alarm", "AlarmView", "Backroom", "Contact", "DayBook", "History", "MarkedDown", "NotAMarkDownError", "Upward", "alarm_view",
+    "marked_down",
+]  # fmt: skip
 
 PIECE = 2_000
 PIECE_BYTES = 4 << 20
@@ -76,6 +81,42 @@ class Alarm(msgspec.Struct, frozen=True):
     time: str
     about: str
     facts: tuple[tuple[str, str], ...]
+
+
+class MarkedDown(msgspec.Struct, frozen=True):
+    """The store's own mark-downs."""
+
+    key: str  # of this node, which head office lists
+    ready: bool  # whether it has
+    number: int = 0  # of what was published last
+    markdowns: tuple[StoreMarkDown, ...] = ()
+
+
+class NotAMarkDownError(RefusedError):
+    sentence = N_(
+        "A mark-down ends within {days} days and leaves at least {least} per cent of the price, and there are at most {most} of them."
+    )
+
+
+def marked_down(listed: Iterable[StoreMarkDown], one: StoreMarkDown, now: int) -> tuple[StoreMarkDown, ...]:
+    """What to publish when one is added: the others that have not ended. Tills hold it against their prices (RL9).
+
+    Raises NotAMarkDownError.
+    """
+    terms = MARKDOWN_TERMS
+    standing = tuple(
+        other
+        for other in listed
+        if other.until > local_day(now) and (other.article, other.gtin) != (one.article, one.gtin)
+    )
+    last = local_day(now + terms.longest_days * DAY_MS)
+    if (
+        not local_day(now) < one.until <= last
+        or one.percent > 100 - terms.least_permille // 10
+        or len(standing) >= terms.few
+    ):
+        raise NotAMarkDownError(days=terms.longest_days, least=terms.least_permille // 10, most=terms.few)
+    return (*standing, one)
 
 
 class Backroom(Protocol):
@@ -148,6 +189,18 @@ class Backroom(Protocol):
 
     def issue_gift_card(self, amount_ore: int, by: int) -> str:
         """The code of a new card, which nobody can see again. Raises NotIssuedError."""
+        ...
+
+    def markdowns(self) -> MarkedDown:
+        """The store's own mark-downs as they are published."""
+        ...
+
+    def mark_down(self, one: StoreMarkDown, by: int) -> None:
+        """Publish one more, and write that down. Raises NotAMarkDownError, NotListedError."""
+        ...
+
+    def end_markdown(self, goods: str, by: int) -> None:
+        """Publish the others without the one on this article or code, and write that down. Raises NotListedError."""
         ...
 
 

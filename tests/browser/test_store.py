@@ -13,7 +13,7 @@ from tests.browser.test_access import found_by_axe, small_targets, wider_than_wi
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("", "till/S01-K1", "till/S01-K2", "baskets", "payments", "z", "new", "alarms")
+PAGES = ("", "till/S01-K1", "till/S01-K2", "baskets", "payments", "mark-downs", "z", "new", "alarms")
 SIZES = {"phone": (390, 844), "till": (1280, 800), "desktop": (1440, 900)}
 
 

@@ -12,11 +12,12 @@ from oppet.base.signing import Signer
 from oppet.base.words import N_
 from oppet.drivers.gift_book import NotIssuedError
 from oppet.drivers.post import Post
+from oppet.goods.freshness import StoreMarkDown
 from oppet.journal.entry import NOTHING, Head, parse, seal
 from oppet.journal.kinds import Body, LineAdded, SaleOpened
 from oppet.sale.staff import Member, StaffList
 from oppet.store.lanes import GivenBasket, NotGivenError
-from oppet.store.web_node import Alarm, Contact, History, Upward
+from oppet.store.web_node import Alarm, Contact, History, MarkedDown, Upward, marked_down
 from oppet.sync.certificates import Directory, Revocation, StoreCertificate, TillCertificate, make_paper
 from oppet.sync.enrolment import Invitation
 from tests.register.world import SUNDAY, FakeClock
@@ -62,6 +63,7 @@ class FakeBackroom:
     cards: list[int] = field(default_factory=list)
     lent: list[GivenBasket] = field(default_factory=list)
     reads: int = 0
+    cheaper: MarkedDown = field(default_factory=lambda: MarkedDown("ab" * 32, ready=True))
 
     def __post_init__(self) -> None:
         store = StoreCertificate("S01", "Storgatan", "Nära", MANAGER.public.hex(), NODE.public.hex(), WHEN)
@@ -152,6 +154,17 @@ class FakeBackroom:
             raise NotIssuedError(smallest="10,00", largest="10 000,00", amount=str(amount_ore))
         self.cards.append(amount_ore)
         return "GK-7QM4-TXPA-BCDE-FGHJ-K"
+
+    def markdowns(self) -> MarkedDown:
+        return self.cheaper
+
+    def mark_down(self, one: StoreMarkDown, by: int) -> None:
+        listed = marked_down(self.cheaper.markdowns, one, self.clock.now())
+        self.cheaper = MarkedDown(self.cheaper.key, ready=True, number=self.cheaper.number + 1, markdowns=listed)
+
+    def end_markdown(self, goods: str, by: int) -> None:
+        left = tuple(one for one in self.cheaper.markdowns if goods not in (one.article, one.gtin))
+        self.cheaper = MarkedDown(self.cheaper.key, ready=True, number=self.cheaper.number + 1, markdowns=left)
 
 
 def a_post(folder: Path, clock: FakeClock) -> Post:

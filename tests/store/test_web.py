@@ -11,6 +11,7 @@ import pytest
 from litestar.testing import TestClient
 
 from oppet.drivers.post import Post
+from oppet.goods.freshness import StoreMarkDown
 from oppet.journal.entry import NOTHING, Head, body_of, parse
 from oppet.journal.kinds import (
     ActAsked,
@@ -33,13 +34,24 @@ from oppet.journal.kinds import (
 )
 from oppet.store.lanes import GivenBasket
 from oppet.store.web import create_app
-from oppet.store.web_node import Alarm, Contact, Upward
+from oppet.store.web_node import Alarm, Contact, MarkedDown, Upward
 from tests.store.backroom import HOST, PASSPHRASE, FakeBackroom, a_backroom, a_post, a_staff_list
 from tests.store.shop import BO, a_store_till, sell
 from tests.sync.chain import OTHER, History
 
 ORIGIN = {"Origin": f"http://{HOST}"}
-PAGES = ("/", "/till/S01-K1", "/till/S01-K2", "/baskets", "/payments", "/z", "/new", "/gift-cards", "/alarms")
+PAGES = (
+    "/",
+    "/till/S01-K1",
+    "/till/S01-K2",
+    "/baskets",
+    "/payments",
+    "/z",
+    "/new",
+    "/gift-cards",
+    "/mark-downs",
+    "/alarms",
+)
 
 
 class Window:
@@ -464,3 +476,36 @@ def test_every_page_is_whole_in_both_languages(bo: Window, language: str) -> Non
     for page in PAGES:
         text = bo.get(page)
         assert text.rstrip().endswith("</html>")
+
+
+def test_rl9_a_supervisor_marks_down_within_bounds_and_ends_it(outside: Window) -> None:
+    outside.sign_in("201", "2345")
+    assert "har inte satt ned något pris" in outside.get("/mark-downs")
+    fields = {"goods": "7310865004703", "percent": "30", "price": "", "last": "2026-11-23", "reason": "Kort datum"}
+    for wrong in (
+        {"percent": "95"}, {"percent": "0"}, {"percent": ""}, {"price": "x"}, {"last": ""}, {"last": "2026-11-01"},
+        {"last": "2027-11-01"}, {"goods": "a/b"}, {"goods": ""}, {"reason": ""}, {"reason": "x" * 60},
+    ):  # fmt: skip
+        assert outside.post("/mark-downs/add", **{**fields, **wrong}).status_code in (303, 400), wrong
+    assert not outside.node.cheaper.number
+    assert outside.post("/mark-downs/add", **fields).status_code == 303
+    outside.post("/mark-downs/add", **{**fields, "goods": "1002", "percent": "", "price": "12,50"})
+    assert list(outside.node.cheaper.markdowns) == [
+        StoreMarkDown("2026-11-24", "Kort datum", gtin="07310865004703", percent=30),
+        StoreMarkDown("2026-11-24", "Kort datum", article="1002", price_ore=1250),
+    ]
+    shown = outside.get("/mark-downs")
+    assert "07310865004703" in shown
+    assert "30 procents rabatt" in shown
+    outside.post("/mark-downs/end", goods="1002")
+    assert [one.gtin for one in outside.node.cheaper.markdowns] == ["07310865004703"]
+    asked = [body for body in outside.written(ActAsked) if isinstance(body, ActAsked)]
+    assert (asked[-1].who, asked[-1].act, asked[-1].about) == (201, "end mark-down", "1002")
+
+
+def test_rl9_a_node_whose_key_nobody_listed_says_so_with_the_key(outside: Window) -> None:
+    outside.node.cheaper = MarkedDown("cd" * 32, ready=False)
+    outside.sign_in()
+    shown = outside.get("/mark-downs")
+    assert "cd" * 32 in shown
+    assert "/mark-downs/add" not in shown
