@@ -9,7 +9,7 @@ How much one person may change is the caller's to ask (release/bounds.py); here 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +22,7 @@ from tuf.api.exceptions import UnsignedMetadataError
 from tuf.api.metadata import Metadata, Targets
 from tuf.api.serialization import DeserializationError
 
+from oppet.base import canonical
 from oppet.base.clock import parse_utc
 from oppet.base.errors import RefusedError, UnavailableError, UntrustedError
 from oppet.base.words import N_
@@ -35,8 +36,9 @@ from oppet.drivers.shelf_pg import chunk_entries
 from oppet.drivers.signing_keys import HeldSigner
 from oppet.journal.entry import body_of, parse
 from oppet.journal.kinds import Receipt
+from oppet.release import health
 from oppet.release.bounds import Activation
-from oppet.release.terms import CHAIN, Goods, goods_name, read
+from oppet.release.terms import CHAIN, Goods, Software, goods_name, health_name, is_software, read
 
 __all__ = [
     "OPEN",
@@ -62,6 +64,7 @@ PUBLISHED: Final = "published"
 DROPPED: Final = "dropped"
 ROLES: Final = ("goods", "wide")
 LOCK: Final = 0x6F7070_707562  # one act on the repository at a time
+MOST_VOUCHED: Final = 3  # releases whose evidence is still gathered
 MOST_DRAFTS: Final = 60
 MOST_LISTED: Final = 60  # publications of one kind that stay in a role's list
 LARGEST_DOCUMENT: Final = 256 << 20
@@ -367,6 +370,32 @@ class HqPublications:
             if int(until.timestamp() * 1000) - now > RENEW_MS or repository.drafts():
                 return False
             repository.publish(HeldSigner(load_key(self._keys / "online.key")), now)
+            return True
+
+    def releases(self) -> tuple[str, ...]:
+        """The images of the newest software the chain has published, the newest first."""
+        lists = self.repository().seen("targets").signed.targets
+        named = [read(one.custom, Software, name) for name, one in lists.items() if is_software(name)]
+        return tuple(one.image for one in sorted(named, key=lambda one: -one.release)[:MOST_VOUCHED])
+
+    def vouch(self, image: str, said: Iterable[health.Signed], now: int) -> bool:
+        """Publish what trial tills said of an image, each pinned till's newest word; say whether there was anything new (RL4).
+
+        The key is the machine's own: whoever steals it can withhold evidence and mint none. Nothing happens where it is not here.
+        """
+        key, name = self._keys / "health.key", health_name(image)
+        if not key.exists():
+            return False
+        with self._alone() as (_, repository):
+            pace = repository.pace
+            listed = repository.lists("health").targets
+            known = read(repository.content("health", name), health.Statements, name).said if name in listed else ()
+            whole = health.newest((*known, *said), image, pace) if pace is not None else known
+            if whole == tuple(known) or repository.drafts():
+                return False
+            repository.add("health", name, canonical.encode(health.Statements(whole)), now=now)
+            repository.sign("health", [HeldSigner(load_key(key))])
+            repository.publish(HeldSigner(load_key(self._keys / "online.key")), now, ["health"])
             return True
 
     @contextmanager

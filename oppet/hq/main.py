@@ -26,6 +26,7 @@ from oppet.base.signing import Signer
 from oppet.base.words import N_
 from oppet.drivers import files, logs, serving, settlement_files, tls
 from oppet.drivers.clock import SystemClock
+from oppet.drivers.hq_obeyed import HqObeyed
 from oppet.drivers.hq_payments import TakenIn
 from oppet.drivers.hq_publications import HqPublications
 from oppet.drivers.hq_rows import Rows
@@ -65,6 +66,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FOLLOW_S = 1.0
 MONTHS_EVERY_MS = 6 * 3_600_000
 RENEW_EVERY_MS = 3_600_000
+VOUCH_EVERY_MS = 10_000
 Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 LOG = logs.logger("oppet.hq")
@@ -166,7 +168,8 @@ class Opened:
             self._publishing = self._publisher(pool, base) if settings.publications else None
             if self._publishing is not None:
                 self.context.more[web_publish.MORE] = self._publishing
-            self._renew_at = 0 if number == "1" else None
+            self._obeyed = HqObeyed(pool)
+            self._renew_at = self._vouch_at = 0 if number == "1" else None
             self.page_app = program(self.context, PAGES)
         except BaseException:
             self.close()
@@ -231,6 +234,7 @@ class Opened:
                 self.send_audit()
                 self.settle()
                 self.renew()
+                self.vouch()
             except OppetError as error:
                 LOG.warning("cannot keep up", error=type(error).__name__, why=str(error))
             except Exception:
@@ -248,6 +252,17 @@ class Opened:
             LOG.info("settlement read", file=told.file, lines=told.lines, new=told.new, known=told.known)
             self.settled(told, 0)
             settlement_files.put_aside(one)
+
+    def vouch(self) -> None:
+        """Publish what trial tills said of the newest releases: the evidence that all other tills ask for (RL4)."""
+        now = self._clock.now()
+        if self._publishing is None or self._vouch_at is None or now < self._vouch_at:
+            return
+        self._vouch_at = now + VOUCH_EVERY_MS
+        for image in self._publishing.releases():
+            said = self._obeyed.statements(image)
+            if said and self._publishing.vouch(image, said, now):
+                LOG.info("evidence published", image=image[:16], statements=len(said))
 
     def renew(self) -> None:
         """Sign the list of lists anew before it runs out, so that tills may install. Raises what the repository says."""

@@ -41,11 +41,15 @@ def a_chain(folder: Path, now: int = NOW) -> tuple[Path, Path]:
     with cheap_keys():
         sealed = {who: HeldSigner(make_sealed(keys / f"{who}.key", words), str(who)) for who, words in WORDS.items()}
     publishers = [sealed[ALVA], sealed[BO]]
+    vouching = HeldSigner(make_key(keys / "health.key"))
     root, targets = signers(3), signers(3)
     Repository.make(
         tree / CHAIN, root=Threshold(root, 2), targets=Threshold(targets, 2), online=HeldSigner(make_key(keys / "online.key")),
         now=now, pace=a_pace(),
-        roles=[Role("goods", Threshold(publishers, 1), ["goods/*"]), Role("wide", Threshold(publishers, 2), ["wide/*"])],
+        roles=[
+            Role("goods", Threshold(publishers, 1), ["goods/*"]), Role("wide", Threshold(publishers, 2), ["wide/*"]),
+            Role("health", Threshold([vouching], 1), ["health/*"]),
+        ],
     )  # fmt: skip
     return tree, keys
 

@@ -27,8 +27,10 @@ from oppet.drivers.pg import Pool
 from oppet.drivers.repositories import Repository, RepositoryBrokenError, RepositoryMissingError, Threshold, make_signer
 from oppet.drivers.sealed_key import PassphraseWrongError
 from oppet.drivers.signing_keys import HeldSigner
-from oppet.release.terms import CHAIN
+from oppet.release.health import Statements
+from oppet.release.terms import CHAIN, health_name, read
 from tests.hq.publishing import ALVA, BO, CLEO, WORDS, a_chain, copied
+from tests.release.chain import IMAGE, a_canary, a_word
 from tests.release.signed import NOW
 
 DAY_MS = 86_400_000
@@ -237,3 +239,20 @@ def test_rl15_the_passphrase_of_one_opens_nobody_elses_key(desk: Desk) -> None:
         repository.publish(online, NOW)
     assert Threshold([stolen], 1).need == 1
     repository.drop()
+
+
+def test_rl4_what_trial_tills_said_is_published_once_each_and_a_stolen_key_mints_none(desk: Desk) -> None:
+    said, later = a_word(a_canary("S01", "S01-K1")), a_word(a_canary("S01", "S01-K1"), running_min=900)
+    stranger = a_word(a_canary("S07", "S07-K1"))
+    assert desk.publications.vouch(IMAGE, [said, stranger], NOW)
+    assert not desk.publications.vouch(IMAGE, [said], NOW)
+    assert desk.publications.vouch(IMAGE, [later], NOW)
+    assert not desk.publications.vouch(IMAGE, [stranger, said], NOW)
+    published = read(desk.repository.content("health", health_name(IMAGE)), Statements, "")
+    assert published.said == (later,)
+    (desk.keys / "health.key").unlink()
+    assert not desk.publications.vouch(IMAGE, [a_word(a_canary("S02", "S02-K1"))], NOW)
+
+
+def test_rl4_the_newest_releases_are_those_whose_evidence_is_gathered(desk: Desk) -> None:
+    assert desk.publications.releases() == ()
