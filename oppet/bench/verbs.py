@@ -34,6 +34,7 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "tender": ("oppet.rehearsal.tender_bench", {}),
     "storm": ("oppet.rehearsal.storm", {}),
     "refresh": ("oppet.rollout.refresh_bench", {}),
+    "delta": ("oppet.rollout.delta_bench", {}),
     "switch": ("oppet.rollout.switch_bench", {}),
     "completeness": ("oppet.bench.completeness", {}),
 }
@@ -47,7 +48,7 @@ def bench(name: str, *, as_json: Annotated[bool, Parameter(name="--json", negati
     """Measure, with ceilings taken in the same run.
 
     Till: scan, scan-page, sale, tender, second-copy, start. Journal: verify, verify-year. Chain: ingest, backlog, hq-page, sim,
-    storm, completeness. Second pipe: refresh, switch.
+    storm, completeness. Second pipe: delta, refresh, switch.
 
     Parameters
     ----------
