@@ -6,6 +6,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import random
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -483,6 +484,75 @@ def test_ten_tills_at_once_from_one_node(world: World, tree: Tree, tmp_path: Pat
         thread.join()
     assert [releases(one) for one in found] == [[2]] * 20
     assert {one.refused for one in found} == {()}
+
+
+def test_rl6_a_stolen_online_key_is_got_over_by_a_new_root(world: World, node: HttpSource, tmp_path: Path) -> None:
+    """Its thief moves both lists far ahead; once people take the key away, smaller numbers count again."""
+    client = a_client(world, tmp_path)
+    client.look([node], NOW)
+    honest = tmp_path / "honest"
+    shutil.copytree(world.base, honest)
+    snapshot = newest(world, CHAIN, "snapshot")
+
+    def far(signed: Any) -> None:
+        signed.version = 90_000
+
+    edited(snapshot, far, world.online, to=metadata(world, "90000.snapshot.json"))
+
+    def ahead(signed: Any) -> None:
+        signed.version, signed.snapshot_meta = 90_000, MetaFile(90_000)
+
+    edited(metadata(world, "timestamp.json"), ahead, world.online)
+    assert client.look([node], NOW).versions[1].timestamp == 90_000
+    assert words(client.look([FolderSource("stick", honest)], NOW)) == {(CHAIN, "rollback")}
+    fresh = make_signer()
+    chain = Repository(honest / CHAIN)
+    for role in ("snapshot", "timestamp"):
+        chain.rotate(role, add=[fresh.public_key], remove=[world.online.public_key.keyid], now=NOW)
+    chain.sign("root", world.chain_root_keys[:2])
+    chain.publish(fresh, NOW)
+    for again in (client, a_client(world, tmp_path)):
+        found = again.look([FolderSource("stick", honest)], NOW)
+        assert (releases(found), found.refused) == ([2], ())
+        assert found.versions[1].timestamp < 100
+
+
+def test_rl6_whatever_bytes_come_a_look_ends_and_believes_only_what_was_signed(world: World, tmp_path: Path) -> None:
+    client = a_client(world, tmp_path)
+    client.look([FolderSource("stick", world.base)], NOW)
+    world.release(3)
+    before, signed = trust(client), {path.read_bytes() for path in world.base.rglob("*.json")}
+    chance = random.Random(4711)
+    lists = sorted(path for path in world.base.rglob("*.json") if path.parent.name == "metadata")
+    for _ in range(60):
+        path = chance.choice(lists)
+        honest = path.read_bytes()
+        path.write_bytes(_damaged(honest, chance))
+        found = client.look([FolderSource("stick", world.base)], NOW)
+        assert set(releases(found)) <= {2, 3}
+        assert {data for name, data in trust(client).items() if name.endswith(".json")} <= signed | set(before.values())
+        path.write_bytes(honest)
+        client = a_client(world, tmp_path)
+    assert releases(client.look([FolderSource("stick", world.base)], NOW)) == [3, 2]
+
+
+def _damaged(data: bytes, chance: random.Random) -> bytes:
+    """What a bad disk, a clumsy or a clever hand makes of a list."""
+    at, kind = chance.randrange(len(data)), chance.randrange(6)
+    if kind == 0:
+        return data[:at]
+    if kind == 1:
+        return data[:at] + bytes([chance.randrange(256)]) + data[at + 1 :]
+    if kind == 2:
+        return data + data
+    if kind == 3:
+        return data.replace(b'"version":', b'"version":-')
+    if kind == 4:
+        return data.replace(b'"signatures"', b'"signatures_"', 1)
+    said = json.loads(data)
+    key = chance.choice(sorted(said["signed"]))
+    said["signed"][key] = chance.choice([None, [], {}, "", -1, 10**30, True, {"x": [[]]}])
+    return json.dumps(said).encode()
 
 
 # ---------------------------------------------------------------- time
