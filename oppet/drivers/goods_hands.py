@@ -35,6 +35,7 @@ __all__ = ["Fetch", "GoodsHands", "fetch_by", "start_with"]
 
 CHARGED: Final = "charged.json"
 LARGEST_CHARGED: Final = 4096
+END_S: Final = 5.0  # what a till that ends waits for a source that is slow
 WORK_S: Final = 0.001  # of reading at a stretch
 REST_S: Final = 0.001
 SWITCH_S: Final = 0.0005  # how soon a scan that waits for the processor gets it from a slice that lasts longer
@@ -74,14 +75,17 @@ def start_with(folder: Path, factory: Callable[[], Catalogue]) -> tuple[Catalogu
 
 
 class GoodsHands:
-    """Carries out errands one after the other. `factory` gives the settings' own assortment as one document."""
+    """Carries out errands one after the other. `factory` gives the settings' own assortment as one document.
+
+    `sources` are what `fetch` asks, and are closed with the thread.
+    """
 
     def __init__(
-        self, folder: Path, fetch: Fetch, factory: Callable[[], bytes], *,
+        self, folder: Path, fetch: Fetch, factory: Callable[[], bytes], *, sources: Sequence[Source] = (),
         sleep: Callable[[float], object] = time.sleep, clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._folder = files.folder(folder)
-        self._fetch, self._factory = fetch, factory
+        self._fetch, self._factory, self._sources = fetch, factory, tuple(sources)
         self._sleep, self._clock = sleep, clock
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._over: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
@@ -105,12 +109,16 @@ class GoodsHands:
         """What is under way ends at its next pause; what it came to is found again at the next start."""
         self._ends = True
         self._work.put(None)
-        self._thread.join()
+        self._thread.join(END_S)
 
     def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            with contextlib.suppress(_EndedError):
-                work()
+        try:
+            while (work := self._work.get()) is not None:
+                with contextlib.suppress(_EndedError):
+                    work()
+        finally:
+            for source in self._sources:
+                source.close()
 
     # --- an errand
 

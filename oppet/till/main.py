@@ -12,7 +12,7 @@ import json
 import platform
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +29,7 @@ from oppet.drivers.clock import SystemClock
 from oppet.drivers.control_unit_skattedosan import SkattedosanUnit
 from oppet.drivers.control_unit_xccsp import XccspUnit
 from oppet.drivers.gift_path import GiftCardPath
+from oppet.drivers.goods_hands import GoodsHands, fetch_by, start_with
 from oppet.drivers.journal_file import JournalFile
 from oppet.drivers.keepers import Keepers, infos_of
 from oppet.drivers.keys import load_key, load_passphrase, make_key
@@ -54,6 +55,7 @@ from oppet.payments.risk import InvoiceCustomer
 from oppet.register.errors import NeighboursAwayError, SettingsError
 from oppet.register.ports import Ports
 from oppet.register.till import Till
+from oppet.release.goods_intake import Charged, GoodsIntake
 from oppet.release.intake import Intake, Me, Takers
 from oppet.release.ports import SWITCH_EXIT, NoSlots, Slots
 from oppet.release.terms import CHAIN, VENDOR
@@ -81,6 +83,7 @@ __all__ = ["BadPinError", "BadRoleError", "Opened", "catalogue_of", "open_till",
 
 Way = NexoTerminal | SwishPath | SwishAlone | GiftCardPath
 MODEL = "Öppet SE"
+GOODS = "goods"  # the folder of what came down
 FLUSH_MS = 500  # what a till that ends waits for its last entries to reach a keeper
 LARGEST_ROOT = 1 << 20  # bytes of a root
 LARGEST_LIST = 4 << 20  # bytes of a list of invoice customers
@@ -160,9 +163,14 @@ class _NoNode:
 
 
 def catalogue_of(base: Path, names: tuple[str, ...]) -> Catalogue:
-    """Read the assortment: one document, or the two files of the demo's."""
+    """Read the assortment that the settings name."""
+    return decode(_document_of(base, names))
+
+
+def _document_of(base: Path, names: tuple[str, ...]) -> bytes:
+    """One document, or the two files of the demo's made into one."""
     parts = [files.read(base / name) for name in names]
-    return decode(parts[0] if len(parts) == 1 else merge(parts[0], parts[1]))
+    return parts[0] if len(parts) == 1 else merge(parts[0], parts[1])
 
 
 def open_till(path: Path, turn: Callable[[], None] = lambda: None) -> Opened:
@@ -175,7 +183,7 @@ def open_till(path: Path, turn: Callable[[], None] = lambda: None) -> Opened:
     base = path.parent
     folder = base / settings.folder
     folder.mkdir(parents=True, exist_ok=True)
-    catalogue = catalogue_of(base, settings.assortment)
+    catalogue, kept = _start_with(settings, base)
     staff = StaffList(read_staff(files.read(base / settings.staff, 1 << 20), settings.staff), ArgonPins())
     turn()
     place = newest(folder)
@@ -195,7 +203,7 @@ def open_till(path: Path, turn: Callable[[], None] = lambda: None) -> Opened:
             opened_journal.close()
         raise
     try:
-        opened.updates = _updates(path, opened, place, signer)
+        opened.updates = _updates(path, opened, place, signer, kept)
     except BaseException:
         opened.close()
         raise
@@ -376,7 +384,16 @@ def _linked(
     return links
 
 
-def _updates(path: Path, opened: Opened, place: EpochFiles, signer: Signer) -> Updates | None:
+def _start_with(settings: Settings, base: Path) -> tuple[Catalogue, dict[str, Charged]]:
+    """The assortment that came down last, where publications are taken and one did; else the settings' own."""
+    if settings.publications is None:
+        return catalogue_of(base, settings.assortment), {}
+    return start_with(base / settings.folder / GOODS, lambda: catalogue_of(base, settings.assortment))
+
+
+def _updates(
+    path: Path, opened: Opened, place: EpochFiles, signer: Signer, kept: Mapping[str, Charged]
+) -> Updates | None:
     """What takes in what comes down; None where the settings name no roots. Raises PublicationMalformedError, FileMissingError."""
     settings, till, base = opened.settings, opened.till, path.parent
     said = settings.publications
@@ -406,9 +423,19 @@ def _updates(path: Path, opened: Opened, place: EpochFiles, signer: Signer) -> U
         digest(files.read(path, 1 << 20)), platform.python_version(),
     )  # fmt: skip
     intake = Intake(hands, install, me, said.hours)
-    updates = Updates(intake, Takers(looking, clock.counter, till.desk.now, said.look_s * 1000, [intake]), parts, hands)
+    fetching = sources()
+    fetch = fetch_by(publications, fetching, tell=looking.tell, rate=rate)
+    goods_hands = GoodsHands(
+        base / settings.folder / GOODS, fetch, lambda: _document_of(base, settings.assortment), sources=fetching
+    )
+    parts.append(goods_hands)
+    goods = GoodsIntake(till.desk, goods_hands, settings.store, kept)
+    hands.charged = lambda: goods.digest or till.desk.catalogue.version
+    takers = Takers(looking, clock.counter, till.desk.now, said.look_s * 1000, [intake, goods])
+    updates = Updates(intake, takers, parts, hands, goods)
     try:
         intake.begin()
+        goods.start()
     except BaseException:
         updates.close()
         raise

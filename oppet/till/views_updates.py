@@ -16,6 +16,7 @@ from oppet.journal.kinds_published import PublicationRefused
 from oppet.paper.sheet import Say
 from oppet.paper.sheet import when as wall_clock
 from oppet.register.till import Till
+from oppet.release.goods_intake import GoodsIntake, GuidanceText
 from oppet.release.held import Ledger
 from oppet.release.intake import Intake, Takers
 from oppet.release.ports import FAILED, FETCHING, READY, TESTING
@@ -45,6 +46,7 @@ class Updates:
     takers: Takers
     parts: Sequence[Closes]
     hands: DeskHands
+    goods: GoodsIntake | None = None
     seen: str = field(init=False)  # refusals up to this moment were seen by somebody
 
     def __post_init__(self) -> None:
@@ -109,6 +111,11 @@ class News:
     kind: str
     text: str
     run: int = 0  # which run of the till this is: the page waits for another
+
+
+def guidance(till: Till, updates: Updates | None) -> tuple[GuidanceText, ...]:
+    """What the chain says to its tills now."""
+    return updates.goods.guidance.now(till.desk.when()) if updates is not None and updates.goods is not None else ()
 
 
 def news(till: Till, updates: Updates | None, say: Say) -> News | None:

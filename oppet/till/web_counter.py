@@ -358,6 +358,7 @@ class Counter:
             ),
             "asks": views_tenders.asks_outside(self.till, basket),
             "news": views_updates.news(self.till, self.updates, words),
+            "guidance": views_updates.guidance(self.till, self.updates),
             "clock_text": views.clock_text(self.till),
             "counter": self,
         }

@@ -282,7 +282,11 @@ class Ticker:
         if updates is None:
             return False
         try:
-            return updates.tick()
+            before = updates.goods.activations if updates.goods is not None else 0
+            changed = updates.tick()
+            if updates.goods is not None and updates.goods.activations != before:
+                self.counter.desktop.found = ()  # what a search found has other prices now
+            return changed
         except OppetError as error:
             LOG.warning("%s", error)
         except Exception:
