@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +25,7 @@ from oppet.payments.paths import PayPath
 from oppet.register.desk import Rules
 from oppet.register.till import Till
 from oppet.sale.staff import Member, StaffList
+from oppet.till.views_updates import Updates
 from oppet.till.web import create_app
 from oppet.till.web_tenders import Ticker
 from tests.conftest import ROOT
@@ -64,6 +65,7 @@ class ServedTill:
     till: Till
     printer: ScreenPrinter
     ticker: Ticker
+    updates: Updates | None = None
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
@@ -80,7 +82,10 @@ def demo_goods() -> Catalogue:
 
 
 @contextmanager
-def served(folder: Path, catalogue: Catalogue | None = None, payments: Sequence[PayPath] = ()) -> Iterator[ServedTill]:
+def served(
+    folder: Path, catalogue: Catalogue | None = None, payments: Sequence[PayPath] = (),
+    updates: Callable[[Till], Updates] | None = None,
+) -> Iterator[ServedTill]:  # fmt: skip
     """Serve a till that nobody has signed in to, on a port of its own, until the block ends."""
     printer = ScreenPrinter("kvittoskrivare", "paper")
     world = World(
@@ -108,14 +113,15 @@ def served(folder: Path, catalogue: Catalogue | None = None, payments: Sequence[
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    app = create_app(till, StaffList(STAFF, PlainPins()), {f"127.0.0.1:{port}"})
+    behind = updates(till) if updates is not None else None
+    app = create_app(till, StaffList(STAFF, PlainPins()), {f"127.0.0.1:{port}"}, updates=behind)
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.01)
     try:
-        yield ServedTill(f"http://127.0.0.1:{port}/", world, till, printer, app.state.ticker)
+        yield ServedTill(f"http://127.0.0.1:{port}/", world, till, printer, app.state.ticker, behind)
     finally:
         app.state.leave()
         server.should_exit = True

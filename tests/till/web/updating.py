@@ -51,7 +51,7 @@ def with_this_till(till: Till) -> Pace:
 
 def an_updates(
     till: Till, *looks: Found, slots: FakeSlots | None = None, hours: Hours = ALWAYS, canary: bool = False, every_ms: int = 0,
-    parts: Sequence[Closing] = (),
+    parts: Sequence[Closing] = (), looker: HandedOver | None = None,
 ) -> Updates:  # fmt: skip
     hands, slots = DeskHands(till), slots or FakeSlots()
     journal = till.desk.ports.journal
@@ -59,6 +59,8 @@ def an_updates(
     me = Me("S01", journal.till, journal.epoch, Signer(SECRET), "x86_64", 1, pace, "5e" * 32, "3.11")
     intake = Intake(hands, slots, me, hours)
     clock = till.desk.ports.clock
-    updates = Updates(intake, Takers(HandedOver(*looks), clock.counter, clock.now, every_ms, [intake]), parts, hands)
+    updates = Updates(
+        intake, Takers(looker or HandedOver(*looks), clock.counter, clock.now, every_ms, [intake]), parts, hands
+    )
     intake.begin()
     return updates
