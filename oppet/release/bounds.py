@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final
 
 from oppet.base.words import N_
@@ -94,6 +95,7 @@ WORDS: Final = {
 _GUARDED: Final = {
     "vat": "vat", "kind": "vat", "age": "age", "pant": "pant", "unit": "weighing", "tare_g": "weighing", "max_weight_g": "weighing",
 }  # fmt: skip
+_guarded = attrgetter(*_GUARDED)
 _ALONE_NEVER: Final = ("vat", "age", "pant", "weighing", "codes")
 
 
@@ -171,11 +173,15 @@ def window_base(charged: Sequence[Activation], now_ms: int, terms: Terms = TERMS
 
 
 def judge(
-    before: Catalogue, after: Catalogue, base: Catalogue, when: str, terms: Terms = TERMS, costs: Mapping[str, int] | None = None
+    before: Catalogue, after: Catalogue, base: Catalogue, when: str, terms: Terms = TERMS, costs: Mapping[str, int] | None = None,
+    *, whole: bool = True,
 ) -> Judged:  # fmt: skip
-    """Judge an assortment that would be charged from local `when` on, against what is charged now and the window's start."""
-    now = _Comparison(before, after, when, terms, costs or {})
-    over = now if base is before else _Comparison(base, after, when, terms, costs or {})
+    """Judge an assortment that would be charged from local `when` on, against what is charged now and the window's start.
+
+    Without `whole` it stops where it is certain that two must sign: for a till, which only wants to know whether.
+    """
+    now = _Comparison(before, after, when, terms, costs or {}, whole=whole)
+    over = now if base is before else _Comparison(base, after, when, terms, costs or {}, whole=whole)
     reasons: list[Reason] = []
     if over.differs and now.differs:
         reasons = list(now.reasons(window=False))
@@ -233,7 +239,10 @@ class _Offers:
 class _Comparison:
     """One assortment against another: every article once."""
 
-    def __init__(self, old: Catalogue, new: Catalogue, when: str, terms: Terms, costs: Mapping[str, int]) -> None:
+    def __init__(
+        self, old: Catalogue, new: Catalogue, when: str, terms: Terms, costs: Mapping[str, int], *, whole: bool
+    ) -> None:
+        self._whole = whole
         self._when, self._terms, self._costs = when, terms, costs
         self._old, self._new = old, new
         self._old_offers, self._new_offers = _Offers.of(old.promotions), _Offers.of(new.promotions)
@@ -244,7 +253,7 @@ class _Comparison:
         self.changes: list[Change] = []
         self._compare_articles()
         self._compare_rules()
-        self.differs = bool(self.changes or self._counts) or set(old.promotions) != set(new.promotions)
+        self.differs = any(count.found for count in self._counts.values()) or set(old.promotions) != set(new.promotions)
 
     def reasons(self, *, window: bool) -> Iterable[Reason]:
         """What passes a limit."""
@@ -277,6 +286,8 @@ class _Comparison:
         # An offer that is new, gone or different; the same on both sides it changes nothing by itself.
         changed = _Offers.of(set(self._old.promotions) ^ set(self._new.promotions))
         fresh = _Offers.of(set(self._new.promotions) - set(self._old.promotions))
+        most = self._limit("changed")[0]
+        self._counts["changed"] = _Count()
         for article in self._new:
             was = old.pop(article.number, None)
             if article.group not in groups:
@@ -286,23 +297,23 @@ class _Comparison:
                 self._count("offered", article.number)
             if was != article or changed.touches(article):
                 self._changed(was, article)
+                if not self._whole and self._counts["changed"].found > most:
+                    return
         for was in old.values():
             self._count("changed", was.number)
             self._count("gone", was.number)
-            price = price_or_none(was, self._when)
-            self._note(was, {"gone": 0}, before_ore=price.ore if price else None)
+            self.changes.append(_change_of(was, {"gone": 0}, _Worst(self._when, _at(was, (), self._when))))
 
     def _changed(self, was: Article | None, article: Article) -> None:
         words: dict[str, int] = {}  # in the order in which they were found
         if was is None:
             words["new"] = 0
         else:
-            for name, word in _GUARDED.items():
-                if getattr(was, name) != getattr(article, name):
-                    words[word] = 0
+            if _guarded(was) != _guarded(article):
+                words = {word: 0 for name, word in _GUARDED.items() if getattr(was, name) != getattr(article, name)}
         if (was is None or was.gtins != article.gtins or was.scale_code != article.scale_code) and self._takes(article):
             words["codes"] = 0
-        spread = self._prices(was, article, words)
+        worst = self._prices(was, article, words)
         if was != article and not words:
             words["other"] = 0
         if not words:
@@ -311,10 +322,7 @@ class _Comparison:
         for word in words:
             if word in _ALONE_NEVER or word in ("new", "gone"):
                 self._count(word, article.number)
-        self._note(article, words, **spread)
-
-    def _note(self, article: Article, words: dict[str, int], **prices: int | str | None) -> None:
-        self.changes.append(Change(article.number, article.name, article.group, tuple(words), **prices))  # type: ignore[arg-type]
+        self.changes.append(_change_of(article, words, worst))
 
     def _takes(self, article: Article) -> bool:
         """Whether a code that sold something else now sells this."""
@@ -324,7 +332,7 @@ class _Comparison:
         codes = (*article.gtins, *((article.scale_code,) if article.scale_code is not None else ()))
         return any(self._owners.get(code, article.number) != article.number for code in codes)
 
-    def _prices(self, was: Article | None, article: Article, words: dict[str, int]) -> dict[str, int | str | None]:
+    def _prices(self, was: Article | None, article: Article, words: dict[str, int]) -> _Worst:
         """Compare at every moment from now on where either side changes; count what passes a limit of its own."""
         most = self._terms.offers_on_one
         old_offers = self._old_offers.touching(was, most) if was is not None else []
@@ -334,14 +342,15 @@ class _Comparison:
         if max(len(old_offers), len(new_offers)) > most or len(moments) > MOST_MOMENTS or self._work > MOST_WORK:
             self._count("too_many", article.number)
             words["offer"] = 0
-            return {}
+            return _Worst(self._when)
         worst = _Worst(moments[0])
         for moment in moments:
             after = _at(article, new_offers, moment)
-            worst.vanished = worst.vanished or (after is None and _at(was, old_offers, moment) is not None)
+            if after is None and not worst.vanished:
+                worst.vanished = _at(was, old_offers, moment) is not None
             worst.meet(moment, _at(was, old_offers, moment, ended=True), after)
         self._judge_prices(worst, article, words, appeared=was is None)
-        return worst.facts()
+        return worst
 
     def _judge_prices(self, worst: _Worst, article: Article, words: dict[str, int], *, appeared: bool) -> None:
         terms, number = self._terms, article.number
@@ -415,28 +424,24 @@ class _Worst:
             self.at, self.before, self.after, self.met = moment, before, after, True
             self.permille, self.lowest_permille = price, lowest
 
-    def facts(self) -> dict[str, int | str | None]:
-        return {
-            "before_ore": self.before.ore if self.before else None,
-            "after_ore": self.after.ore if self.after else None,
-            "permille": self.permille,
-            "lowest_before_ore": self.before.lowest if self.before else None,
-            "lowest_after_ore": self.after.lowest if self.after else None,
-            "lowest_permille": self.lowest_permille,
-            "at": self.at,
-        }
+
+def _change_of(article: Article, words: dict[str, int], worst: _Worst) -> Change:
+    before, after = worst.before, worst.after
+    return Change(
+        article.number, article.name, article.group, tuple(words), before.ore if before else None, after.ore if after else None,
+        worst.permille, before.lowest if before else None, after.lowest if after else None, worst.lowest_permille, worst.at,
+    )  # fmt: skip
 
 
-def _moments(when: str, articles: Iterable[Article | None], offers: Iterable[Promotion]) -> list[str]:
-    turns = {when}
+def _moments(when: str, articles: Iterable[Article | None], offers: Sequence[Promotion]) -> Sequence[str]:
+    turns: set[str] | None = None  # most articles have one price, which has begun
     ranges: list[Price | Promotion] = [price for article in articles if article is not None for price in article.prices]
-    ranges += offers
-    for one in ranges:
-        if one.valid_from > when:
-            turns.add(one.valid_from)
-        if one.valid_to is not None and one.valid_to > when:
-            turns.add(one.valid_to)
-    return sorted(turns) if len(turns) > 1 else [when]
+    for one in (*ranges, *offers) if offers else ranges:
+        for turn in (one.valid_from, one.valid_to):
+            if turn is not None and turn > when:
+                turns = {when} if turns is None else turns
+                turns.add(turn)
+    return (when,) if turns is None else sorted(turns)
 
 
 def _at(article: Article | None, offers: Sequence[Promotion], moment: str, *, ended: bool = False) -> _Charged | None:

@@ -306,6 +306,16 @@ def replace_wide(one: Activation) -> Activation:
     return Activation(one.digest, one.at_ms, wide=True)
 
 
+def test_a_till_need_not_count_to_the_end() -> None:
+    after = a_catalogue(priced(400, 1))
+    found = judge(BEFORE, after, BEFORE, NOON, whole=False)
+    assert found.need == 2
+    assert found.changed == 101
+    for count, ore, _ in PRICES:
+        after = a_catalogue(priced(count, ore))
+        assert judge(BEFORE, after, BEFORE, NOON, whole=False).need == judge(BEFORE, after, BEFORE, NOON).need
+
+
 def test_every_word_and_every_limit_has_its_sentence() -> None:
     facts = {"found": 1, "limit": 0, "articles": 9, "example": "5", "than": 10}
     for sentence in SENTENCES.values():
