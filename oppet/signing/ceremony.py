@@ -150,7 +150,7 @@ def ceremony(
     for folder in (*sticks.values(), *safes.values()):
         Stick(folder).remember(name, made.root_bytes(1))
     desk = Desk(name, made)
-    note(desk, "ceremony", {"holders": list(sticks), "need": need})
+    note(desk, "published", {"ceremony": list(sticks), "versions": dict.fromkeys(("root", *made.roles()), 1)})
     lines = record_lines(desk, now())
     if record is not None:
         write_record(record, lines)

@@ -55,7 +55,7 @@ class ReleaseMissingError(RefusedError):
 
 class FloorUnfitError(RefusedError):
     sentence = N_(
-        "The floor {floor} is above the newest release, {newest}: no till could be rebuilt. Publish a newer release first."
+        "The floor {floor} is above the newest release that stays, {newest}: no till could be rebuilt. Publish a newer release first."
     )
 
 
@@ -392,13 +392,17 @@ def _like_the_other(desk: Desk, name: str, release: Software, index: bytes) -> N
 
 
 def _raise_floor(desk: Desk, role: str, floor: int) -> None:
+    """The newest release that stays says the floor, under the higher threshold too where it is listed there."""
     stays = _releases(desk.repository, role)
     newest = stays[-1].release if stays else 0
     if floor > newest:
         raise FloorUnfitError(floor=floor, newest=newest)
-    name = terms.software_name(role, newest)
-    content = desk.repository.content("targets", name)
-    desk.repository.add("targets", name, content, msgspec.structs.replace(stays[-1], min_release=floor), now=now())
+    content = desk.repository.content("targets", terms.software_name(role, newest))
+    software = msgspec.structs.replace(stays[-1], min_release=floor)
+    desk.repository.add("targets", terms.software_name(role, newest), content, software, now=now())
+    again = terms.emergency_name(role, newest)
+    if "emergency" in desk.repository.roles() and again in desk.repository.lists("emergency").targets:
+        desk.repository.add("emergency", again, content, software, now=now())
 
 
 def _canary(word: str) -> Canary:

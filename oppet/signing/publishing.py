@@ -25,7 +25,7 @@ from oppet.release.health import Evidence, Signed, Statement, Statements, eviden
 from oppet.release.terms import PLAN, Plan, Software
 from oppet.signing.desk import Desk, Json, answer, desk_at, note, now
 from oppet.signing.drafting import chain_only
-from oppet.signing.requests import take
+from oppet.signing.requests import BY_MACHINE, take
 
 __all__ = ["choose", "gather", "health", "publish", "rollout", "show_all", "show_one"]
 
@@ -86,7 +86,10 @@ def publish(
 
 
 def show_all(desk: Desk, online: Path) -> None:
-    """Publish all that is staged. Raises SignaturesMissingError before anything is written."""
+    """Publish all that is staged; what services sign is signed here. Raises SignaturesMissingError before anything is written."""
+    for role in desk.repository.drafts():
+        if role in BY_MACHINE and (online / f"{role}.key").exists():
+            desk.repository.sign(role, [service_signer(online / f"{role}.key")])
     missing = desk.repository.missing()
     if missing:
         _tell_missing(desk, missing[0])

@@ -46,6 +46,7 @@ __all__ = [
 
 LARGEST: Final = 32 << 20
 MOST_LISTS: Final = 50
+BY_MACHINE: Final = ("rollout", "health", "markdowns")  # signed where they are published, never carried to people
 AnyMetadata = Metadata[Any]
 Text = Annotated[str, Meta(max_length=16 << 20)]
 
@@ -97,19 +98,21 @@ class Draft:
     def still(self) -> tuple[int, list[str]]:
         """How many more must sign, at least, and who may; nobody who has signed counts again."""
         done = {holder_of(key) for key in self.signed().values()}
+        rows = [{holder_of(key) for key in keys.values()} for keys, _ in self.wants]
         lacking = [
-            (need - len({holder_of(key) for keyid, key in keys.items() if keyid in self.after.signatures}), keys)
+            need - len({holder_of(key) for keyid, key in keys.items() if keyid in self.after.signatures})
             for keys, need in self.wants
         ]
-        more = max(0, *(count for count, _ in lacking))
-        names = dict.fromkeys(holder_of(key) for count, keys in lacking if count > 0 for key in keys.values())
-        return more, [name for name in names if name not in done]
+        more = max(0, *lacking)
+        in_all = sorted(set.intersection(*rows) - done)  # rather those who stay than those who go
+        every = sorted({name for row, count in zip(rows, lacking, strict=True) if count > 0 for name in row} - done)
+        return more, in_all if len(in_all) >= more else every
 
 
 def write_request(desk: Desk, what: str, file: Path) -> Request:
     """Put every draft of a repository into a file, with the signatures it has. Raises FileTroubleError."""
     repository = desk.repository
-    drafts = {role: _text(repository.read(role)) for role in repository.drafts()}
+    drafts = {role: _text(repository.read(role)) for role in repository.drafts() if role not in BY_MACHINE}
     roots = tuple(repository.root_bytes(number + 1).decode() for number in range(repository.version("root")))
     wanted = {"targets", *drafts} - {"root"}
     before = {role: _text(repository.seen(role)) for role in wanted if repository.version(role)}

@@ -45,13 +45,8 @@ def show(repository: Path, *, as_json: Json = False) -> int:
     ]  # fmt: skip
     lines = record_lines(desk, now()) if held.version("root") else [f"{desk.name}: not published yet"]
     for role, (version, until, left) in dates.items():
-        mark = (
-            "  RUNS OUT SOON"
-            if role in ("root", "targets", "emergency") and left < SOON_DAYS
-            else "  RAN OUT"
-            if left < 0
-            else ""
-        )
+        soon = left < SOON_DAYS and role in ("root", "targets", "emergency")
+        mark = "  RAN OUT" if left < 0 else "  RUNS OUT SOON" if soon else ""
         lines.append(f"{role} version {version}, good until {until}{mark}")
     for one in waiting:
         names = ", ".join(map(str, one["unsigned"])) if isinstance(one["unsigned"], list) else ""
@@ -88,7 +83,11 @@ def list_targets(repository: Path, *, as_json: Json = False) -> int:
     for role in desk.repository.roles():
         shown = desk.repository.seen(role).signed.targets if desk.repository.version(role) else {}
         for name, one in desk.repository.lists(role).targets.items():
-            words = software_line(read(one.custom, Software, name)) if is_software(name) else f"{one.length} bytes"
+            words = (
+                software_line(read(one.custom, Software, name))
+                if is_software(name) or role == "emergency"
+                else f"{one.length} bytes"
+            )
             draft = shown.get(name) != one
             rows.append({"role": role, "name": name, "bytes": one.length, "hashes": one.hashes, "custom": one.custom, "draft": draft,
                          "words": words})  # fmt: skip

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
+from securesystemslib.signer import Key
 from tuf.api.metadata import Root, Signed, TargetFile, Targets
 
 from oppet.base.errors import clip
-from oppet.drivers.signing_keys import holder_of
+from oppet.drivers.signing_keys import HOLDER, holder_of
 from oppet.release.terms import PACE_FIELD, Pace, Software
 
 __all__ = ["changes", "fingerprint", "pace_lines", "software_line"]
@@ -27,7 +28,8 @@ def changes(role: str, before: Signed | None, after: Signed) -> list[str]:
         lines += _root(before if isinstance(before, Root) else None, after)
     elif isinstance(after, Targets):
         lines += _targets(before if isinstance(before, Targets) else None, after)
-    return lines if len(lines) > 1 else [*lines, "  Nothing in it changes but its date."]
+    nothing = "  Nothing in it changes but its date." if before is not None else "  It lists nothing yet."
+    return lines if len(lines) > 1 else [*lines, nothing]
 
 
 def fingerprint(keyid: str) -> str:
@@ -68,8 +70,8 @@ def _root(before: Root | None, after: Root) -> Iterator[str]:
     for role, held in after.roles.items():
         old = before.roles.get(role) if before else None
         yield from _keys(
-            role, {} if old is None or before is None else {keyid: holder_of(before.keys[keyid]) for keyid in old.keyids},
-            {keyid: holder_of(after.keys[keyid]) for keyid in held.keyids},
+            role, {} if old is None or before is None else {keyid: _holder(before.keys[keyid]) for keyid in old.keyids},
+            {keyid: _holder(after.keys[keyid]) for keyid in held.keyids},
         )  # fmt: skip
         if old is None or old.threshold != held.threshold:
             yield f"  {role}: {held.threshold} of {len(held.keyids)} must sign."
@@ -98,6 +100,10 @@ def _keys(role: str, before: Mapping[str, str], after: Mapping[str, str]) -> Ite
             yield f"  {role}: the key of {holder}, {fingerprint(keyid)}, GOES."
 
 
+def _holder(key: Key) -> str:
+    return holder_of(key) if HOLDER in key.unrecognized_fields else "a service"
+
+
 def _targets(before: Targets | None, after: Targets) -> Iterator[str]:
     old = before.targets if before else {}
     for name, listed in after.targets.items():
@@ -117,8 +123,8 @@ def _delegations(before: Targets | None, after: Targets) -> Iterator[str]:
     for name, role in new.items():
         was = old.get(name)
         yield from _keys(
-            name, {} if was is None or before is None else {keyid: holder_of(before.get_key(keyid)) for keyid in was.keyids},
-            {keyid: holder_of(after.get_key(keyid)) for keyid in role.keyids},
+            name, {} if was is None or before is None else {keyid: _holder(before.get_key(keyid)) for keyid in was.keyids},
+            {keyid: _holder(after.get_key(keyid)) for keyid in role.keyids},
         )  # fmt: skip
         if was is None or (was.threshold, was.paths, was.terminating) != (role.threshold, role.paths, role.terminating):
             stops = "" if role.terminating else ", AND OTHERS AFTER IT"
