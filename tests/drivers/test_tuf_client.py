@@ -65,7 +65,8 @@ def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Signed today: the command has no clock but the machine's."""
     world = a_world(tmp_path_factory.mktemp("world"), now=int(time.time() * 1000))
-    world.release(2, index=b"the index of an image")
+    world.release(2, index=b"the index of an image", publish=False)
+    world.release(3, index=b"another")
     return world
 
 
@@ -108,14 +109,14 @@ def test_refresh_asks_for_each_list_once_and_keeps_it_without_its_version(client
 def test_download_gives_the_bytes_once(client: Client, tree: Tree) -> None:
     name = software_name("till", 2)
     assert client.init() == 0
-    assert client.download(name) == 0
-    assert client.targets() == [b"the index of an image"]
+    assert client.download(name, "software/till-3.index") == 0
+    assert client.targets() == [b"the index of an image", b"another"]
     tree.asked.clear()
     assert client.download(name) == 0
     assert not any("/targets/" in asked for asked in tree.asked)
     assert client.download("software/till-9.index") == 1
     assert client.download() == 1
-    assert client.targets() == [b"the index of an image"]
+    assert client.targets() == [b"the index of an image", b"another"]
 
 
 @pytest.mark.parametrize(
