@@ -151,6 +151,9 @@ def people(desk: Desk, out: str, sticks: list[Stick]) -> None:
             continue
         stay = [above.get_key(keyid) for keyid in held.keyids if keyid not in gone]
         if leave and not come and len(stay) < held.threshold + (role in ("root", "targets")):
+            if sticks:
+                folders = ", ".join(str(stick.folder) for stick in sticks)
+                raise KeyNotOnStickError(folder=folders, role=_kind(role), repository=name)
             raise TooFewLeftError(role=role, have=len(stay), need=held.threshold)
         one_holder_once(role, Keys([*stay, *come], held.threshold))
         need = len(stay) + len(come) if role == "emergency" else None

@@ -119,6 +119,8 @@ def test_a_person_who_is_unknown_or_cannot_be_missed_is_said(
     words = ("rotate", people.pub / "chain", "--request", people.root / "r", "--out")
     assert "Nobody called X signs in chain. There are: 401, 402, A, B, C." in people.refused(capsys, *words, "X")
     assert "Give the new person’s stick" in people.refused(capsys, *words, "A")
+    half = fresh_stick(people, "E", "targets")
+    assert "has no key for root of chain" in people.refused(capsys, *words, "A", "--stick", half)
     assert "Say what changes" in people.refused(capsys, "rotate", people.pub / "chain", "--request", people.root / "r")
 
 

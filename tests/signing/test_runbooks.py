@@ -44,7 +44,7 @@ class Desk:
         words = [self._said(word) for word in words]
         match words:
             case ["export", *rest]:
-                self.words.update(word.split("=", 1) for word in rest)
+                self.words.update(dict(word.split("=", 1) for word in rest))
             case ["cp", *files, into]:
                 for file in files:
                     shutil.copy(file, into)
