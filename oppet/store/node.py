@@ -408,7 +408,7 @@ class Node:
 
     def cache_lied(self, said: Refused) -> None:
         """Somebody upstream gives other bytes than were signed: nothing of it is kept or passed on (RL13)."""
-        self.alarm("cache lies", source=said.source, why=said.why, name=said.name, reason=said.reason)
+        self.alarm("cache lies", source=said.source, why=said.why, file=said.name, reason=said.reason)
 
     # --- behind the calls -----------------------------------------------------------------------------------------
 

@@ -349,6 +349,7 @@ FACT_WORDS = {
     "times_before": N_("Times before"), "largest": N_("Largest allowed"), "from_seq": N_("Has now up to"), "had": N_("Had before"),
     "original": N_("Original receipt"), "line": N_("Line"), "at": N_("At"), "bought_milli": N_("Bought, thousandths"),
     "returned_milli": N_("Returned, thousandths"), "voucher": N_("Voucher"), "amount": N_("Amount"),
+    "source": N_("Source"),
 }  # fmt: skip
 LONGEST_SHOWN = 80
 SHORT_DIGEST = 12
