@@ -15,13 +15,19 @@ from pathlib import Path
 import msgspec
 
 from oppet.demo.goods import DATA, NoDemoGoodsError
+from oppet.demo.signers import Signers
 from oppet.demo.wan import OUTSIDE
 from oppet.drivers import files, serving
+from oppet.drivers.keys import load_key
 from oppet.drivers.pins import digest_of
 from oppet.drivers.processes import Helper
+from oppet.drivers.publication_cache import CacheSettings
 from oppet.drivers.swish_desk import SwishSettings as NodeSwishSettings
 from oppet.drivers.swish_desk import WaySettings
+from oppet.goods.assortment import merge
 from oppet.hq.main import Settings as HqSettings
+from oppet.release.intake import Hours
+from oppet.release.terms import Canary
 from oppet.sale.staff import Member
 from oppet.simulators.nexo import make_certificates
 from oppet.store import enrolment as store_enrolment
@@ -31,6 +37,7 @@ from oppet.till.settings import (
     NexoSettings,
     PaymentSettings,
     PrinterSettings,
+    PublicationSettings,
     Settings,
     SwishAloneSettings,
     SwishSettings,
@@ -46,6 +53,10 @@ PASSPHRASE = "the demo's managers have no secrets"  # noqa: S105
 TERMINALS = "The demo's terminals have none either, 1"
 KEY_ID = "demo"
 PAYEE = "1231181189"  # the shop's Swish number, of the kind that only a simulator knows
+CACHE_S = (
+    3  # between two looks of a node at head office's publications, and of a till at its node's: a demo's viewers wait
+)
+LOOK_S = 2
 SETTLEMENTS = "settlements"  # the folder for what acquirer and Swish say was paid
 
 
@@ -54,6 +65,7 @@ class Outside:
     """What the stores pay by, and the line to it: a port each, and two for each till's terminal (its own, and its page)."""
 
     page: int  # the switch
+    desk: int  # the signing desk and the thieves
     acquirer: int
     swish: int
     swish_page: int
@@ -119,7 +131,12 @@ def outside(ports: Iterator[int], plans: tuple[Store, ...]) -> Outside:
     """Ports for what the demo pays by."""
     names = [plan.name for store in plans for plan in store.tills]
     return Outside(
-        next(ports), next(ports), next(ports), next(ports), {name: (next(ports), next(ports)) for name in names}
+        next(ports),
+        next(ports),
+        next(ports),
+        next(ports),
+        next(ports),
+        {name: (next(ports), next(ports)) for name in names},
     )
 
 
@@ -142,6 +159,7 @@ class Chain:
         self.folder = files.folder(folder)
         self.stores = plans
         self.beyond = beyond
+        self.signers = Signers(self.folder)
 
     # --- settings
 
@@ -162,6 +180,7 @@ class Chain:
             page_port=store.page_port,
             staff=str(self.write_staff().resolve()),
             swish=self._swish(),
+            publications=CacheSettings(every_s=CACHE_S),
         )
         return _written(folder / "node.json", said)
 
@@ -177,8 +196,9 @@ class Chain:
         """The settings of the keeper on one of the tills' machines."""
         folder = files.folder(self.folder / store.id)
         said = StoreSettings(
-            store.id, "neighbour", "till", f"{store.id}-{NEIGHBOUR}", port=store.neighbour_port, page_port=0
-        )
+            store.id, "neighbour", "till", f"{store.id}-{NEIGHBOUR}", port=store.neighbour_port, page_port=0,
+            publications=CacheSettings(every_s=CACHE_S),
+        )  # fmt: skip
         return _written(folder / "neighbour.json", said)
 
     def write_till(self, store: Store, plan: TillPlan) -> Path:
@@ -193,10 +213,7 @@ class Chain:
             register=plan.register,
             manufacturing_no=f"OPPET-DEMO-{plan.name}",
             folder=plan.register,
-            assortment=(
-                str(DATA / "assortment-off" / "articles.tsv"),
-                str(DATA / "assortment-ours" / "terms.json"),
-            ),
+            assortment=(str(self.write_goods().resolve()),),
             staff=str(self.write_staff().resolve()),
             units=(
                 UnitSettings("xccsp", store.unit, host="127.0.0.1", port=store.unit_port),
@@ -204,9 +221,35 @@ class Chain:
             ),
             printers=(PrinterSettings("screen", "kvittoskrivare"),),
             payments=self._payments(plan),
+            publications=self._publications(plan),
             port=plan.port,
         )
         return _written(folder / f"{plan.register}.json", said)
+
+    def write_goods(self) -> Path:
+        """The assortment that tills are installed with, as one document: what the first prices are measured against."""
+        path = self.folder / "assortment.json"
+        if not path.exists():
+            parts = [files.read(DATA / name) for name in ("assortment-off/articles.tsv", "assortment-ours/terms.json")]
+            files.write(path, merge(parts[0], parts[1]))
+        return path
+
+    def _publications(self, plan: TillPlan) -> PublicationSettings | None:
+        """Both parties' roots, once there are any; the robot's till stays as it was installed."""
+        if plan.robot or not self.signers.made:
+            return None
+        vendor, chain = (str(self.signers.root(name).resolve()) for name in ("vendor", "chain"))
+        return PublicationSettings(vendor, chain, hours=Hours(("00:00-24:00",), 1), look_s=LOOK_S)
+
+    def sign_the_first(self, store: Store, plan: TillPlan) -> None:
+        """The ceremony, once the trial till has its key: the chain's root pins it."""
+        key = load_key(epochs.newest(self.folder / store.id / plan.register).key).public.hex()
+        self.signers.ceremony(Canary(store.id, plan.name, 1, key), len(self.stores))
+
+    def install(self, store: Store, plan: TillPlan) -> None:
+        """The factory's release into the till's slots, which its launcher starts it from."""
+        if not plan.robot:
+            self.signers.install(files.folder(self.folder / store.id / plan.register) / "slots")
 
     def _payments(self, plan: TillPlan) -> tuple[PaymentSettings, ...]:
         """A terminal of its own, Swish by way of the node, and the code for the customer's phone when that is away."""
@@ -221,10 +264,11 @@ class Chain:
 
     def write_hq(self, port: int, page_port: int) -> Path:
         """Head office's settings, with the demo account. Stores find it at the far end of the line that has the switch."""
+        self.write_goods()
         address, settlements = (OUTSIDE, SETTLEMENTS) if self.beyond is not None else ("", "")
         said = HqSettings(
             folder="hq", port=port, address=address, page_port=page_port, workers=1, demo=True, settlements=settlements,
-            log="warning",
+            log="warning", publications="pub" if self.beyond is not None else "", assortment="assortment.json",
         )  # fmt: skip
         return _written(self.folder / "hq.json", said)
 
@@ -337,6 +381,19 @@ class Chain:
         words += ["--port", str(port), "--control-port", str(page), *(options or ("--auto-ms", "700"))]
         return lambda: Helper("oppet.simulators.terminal", words, wait_s=START_S, later=True)
 
+    def desk(self) -> Callable[[], Helper]:
+        """The signing desk, with its thieves."""
+        assert self.beyond is not None
+        words = [
+            "--folder",
+            str(self.folder),
+            "--page",
+            str(self.beyond.desk),
+            "--links",
+            str(self.folder / "links.json"),
+        ]
+        return lambda: Helper("oppet.demo.desk", words, wait_s=START_S, later=True)
+
     def line(self, hq: int) -> Callable[[], Helper]:
         """The line out of the stores, to head office's keeper, the acquirer and Swish."""
         assert self.beyond is not None
@@ -348,6 +405,7 @@ class Chain:
         """What the switch's page points at."""
         assert self.beyond is not None
         found = [("", "hq", f"http://localhost:{page_port}/")]
+        found.append(("", "desk", f"http://127.0.0.1:{self.beyond.desk}/"))
         found.append(("", "swish", f"http://127.0.0.1:{self.beyond.swish_page}/"))
         for store in self.stores:
             found.append((f"{store.id} {store.name}", "store", f"http://127.0.0.1:{store.page_port}/"))
@@ -406,6 +464,8 @@ class Chain:
         if plan.robot:
             more = ["3", "12", str(self.beyond.swish_page)] if self.beyond is not None else []
             return lambda: Helper("oppet.demo.robot", [settings, plan.name, *more], wait_s=START_S)
+        if (self.folder / store.id / plan.register / "slots" / "state.json").exists():
+            return lambda: Helper("oppet.drivers.launcher", [settings, "--announce"], wait_s=START_S)
         return lambda: Helper("oppet", ["till", "run", settings, "--announce"], wait_s=START_S)
 
 

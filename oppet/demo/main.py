@@ -38,6 +38,7 @@ def begin(chain: Chain, ports: tuple[int, int], stack: ExitStack) -> list[Watche
         add("the line out", Watched("the line out", chain.line(ports[0])))
         add("card acquirer", Watched("card acquirer", chain.acquirer("--settle-every-s", str(SETTLE_S))))
         add("Swish", Watched("Swish", chain.swish("--report-every-s", str(SETTLE_S))))
+        add("signing desk", Watched("signing desk", chain.desk()))
         chain.write_links(ports[1])
     chain.write_hq(*ports)
     add("head office", Watched("head office", chain.hq()))
@@ -70,6 +71,11 @@ def _open_store(chain: Chain, store: Store, hq: str, add: object) -> None:
         if not chain.has_papers(store, plan):
             chain.enrol_till(store, plan)
             chain.countersign(plan.name)
+        if chain.beyond is not None:
+            if not chain.signers.made:
+                chain.sign_the_first(store, plan)
+            chain.write_till(store, plan)  # again: now there are roots to be installed with
+            chain.install(store, plan)
         add(f"{plan.name}, till", Watched(f"{plan.name} till", chain.till(store, plan)))
 
 
@@ -97,6 +103,7 @@ def demo(*, port: int = 8300, folder: Path = Path("var/demo"), browser: bool = T
         print(f"\n  Open after {time.monotonic() - began:.0f} s.\n")
         print(f"    head office      http://localhost:{page}/   (demo account, no key)")
         print(f"    the line out     http://127.0.0.1:{beyond.page}/   a switch: cut it, and the stores sell on")
+        print(f"    signing desk     http://127.0.0.1:{beyond.desk}/   a new release, and thieves with stolen keys")
         print(f"    customer's Swish http://127.0.0.1:{beyond.swish_page}/")
         for store in chain.stores:
             print(f"    {store.id} {store.name:<12} http://127.0.0.1:{store.page_port}/   the manager's pages")

@@ -9,6 +9,7 @@ How much one person may change is the caller's to ask (release/bounds.py); here 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -27,6 +28,7 @@ from oppet.base.clock import parse_utc
 from oppet.base.errors import RefusedError, UnavailableError, UntrustedError
 from oppet.base.words import N_
 from oppet.drivers import files
+from oppet.drivers.chunking import make_patches
 from oppet.drivers.journal_sqlite import statements
 from oppet.drivers.keys import load_key
 from oppet.drivers.pg import Pool, Transaction
@@ -67,8 +69,10 @@ LOCK: Final = 0x6F7070_707562  # one act on the repository at a time
 MOST_VOUCHED: Final = 3  # releases whose evidence is still gathered
 MOST_DRAFTS: Final = 60
 MOST_LISTED: Final = 60  # publications of one kind that stay in a role's list
+MOST_WAYS: Final = 3
 LARGEST_DOCUMENT: Final = 256 << 20
 RENEW_MS: Final = 5 * DAY_MS  # before the list of lists runs out
+LOG = logging.getLogger("oppet.hq")
 _sql = statements("hq_publications")
 
 
@@ -179,11 +183,17 @@ class HqPublications:
 
     def __init__(self, pool: Pool, tree: Path, keys: Path, factory: Path | None = None) -> None:
         self._pool = pool
+        self._tree = tree
         self._folder = tree / CHAIN
         self._keys = keys
         self._factory = factory
 
     # ------------------------------------------------------------ what is published
+
+    @property
+    def begun(self) -> bool:
+        """Whether a ceremony was held and its repository is here."""
+        return (self._folder / "metadata" / "1.root.json").exists()
 
     def repository(self) -> Repository:
         return Repository(self._folder)
@@ -343,6 +353,7 @@ class HqPublications:
         Raises NotPublishedYetError, StaleSignaturesError, DraftChangedError, and what the repository says.
         """
         online = HeldSigner(load_key(self._keys / "online.key"))
+        self._make_ways(draft)
         stale = False
         with self._alone() as (t, repository):
             held = _held(t, draft, version)
@@ -367,9 +378,9 @@ class HqPublications:
         """Sign the list of lists anew before it runs out; say whether that was needed."""
         with self._alone() as (_, repository):
             until = repository.seen("timestamp").signed.expires
-            if int(until.timestamp() * 1000) - now > RENEW_MS or repository.drafts():
+            if int(until.timestamp() * 1000) - now > RENEW_MS:
                 return False
-            repository.publish(HeldSigner(load_key(self._keys / "online.key")), now)
+            repository.publish(HeldSigner(load_key(self._keys / "online.key")), now, ROLES)
             return True
 
     def releases(self) -> tuple[str, ...]:
@@ -397,6 +408,16 @@ class HqPublications:
             repository.sign("health", [HeldSigner(load_key(key))])
             repository.publish(HeldSigner(load_key(self._keys / "online.key")), now, ["health"])
             return True
+
+    def _make_ways(self, draft: int) -> None:
+        """Short cuts from what tills charge by now to what comes: before the lock, because a large one takes its time."""
+        held = self.draft(draft)
+        try:
+            befores = [self.content(one) for one in self.published(held.what)[:MOST_WAYS]]
+            factory = self.factory() if held.what == "assortment" else None
+            make_patches(befores if factory is None else [*befores, factory], self.document(draft), self._tree)
+        except (UnavailableError, UntrustedError):
+            LOG.warning("no short cuts were made: tills fetch the whole", exc_info=True)
 
     @contextmanager
     def _alone(self) -> Iterator[tuple[Transaction, Repository]]:
@@ -432,7 +453,7 @@ class HqPublications:
         self._stage(t, held, repository)
         try:
             repository.take(held.role, cast("Metadata[Any]", whole))
-            repository.publish(online, now)
+            repository.publish(online, now, [held.role])
         except (RefusedError, UntrustedError, UnavailableError):
             _unstage(repository, held.role)
             raise

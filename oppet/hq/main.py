@@ -256,7 +256,7 @@ class Opened:
     def vouch(self) -> None:
         """Publish what trial tills said of the newest releases: the evidence that all other tills ask for (RL4)."""
         now = self._clock.now()
-        if self._publishing is None or self._vouch_at is None or now < self._vouch_at:
+        if self._publishing is None or self._vouch_at is None or now < self._vouch_at or not self._publishing.begun:
             return
         self._vouch_at = now + VOUCH_EVERY_MS
         for image in self._publishing.releases():
@@ -267,7 +267,7 @@ class Opened:
     def renew(self) -> None:
         """Sign the list of lists anew before it runs out, so that tills may install. Raises what the repository says."""
         now = self._clock.now()
-        if self._publishing is None or self._renew_at is None or now < self._renew_at:
+        if self._publishing is None or self._renew_at is None or now < self._renew_at or not self._publishing.begun:
             return
         self._renew_at = now + RENEW_EVERY_MS
         if self._publishing.renew(now):

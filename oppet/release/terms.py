@@ -87,7 +87,7 @@ class EmergencyPace(msgspec.Struct, frozen=True):
     """How fast a release under the higher threshold goes: quicker, never at once."""
 
     dwell_min: Minutes
-    stores_permille_per_hour: Annotated[int, Meta(ge=1, le=1000)]
+    stores_permille_per_hour: Annotated[int, Meta(ge=1, le=60_000)]
     evidence_tills: Annotated[int, Meta(ge=1, le=MOST_CANARIES)]
     evidence_stores: Annotated[int, Meta(ge=1, le=MOST_CANARIES)]
 
@@ -102,7 +102,7 @@ class Pace(msgspec.Struct, frozen=True):
     evidence_sales: Annotated[int, Meta(ge=0, le=100_000)]  # that each of them made on the release
     evidence_min: Minutes  # that each of them ran it
     dwell_min: Minutes  # after the evidence is good, before the first wave
-    stores_permille_per_hour: Annotated[int, Meta(ge=1, le=1000)]
+    stores_permille_per_hour: Annotated[int, Meta(ge=1, le=60_000)]
     hold_min: Minutes  # that a till has held a new root before its canaries and pace count
     emergency: EmergencyPace
 
