@@ -110,11 +110,15 @@ class Slots(Protocol):
         ...
 
     def switch(self, image: str) -> None:
-        """From the next start on the other slot runs; the caller then ends the process with SWITCH_EXIT.
+        """From the next start on the other slot runs; the caller then ends the process with SWITCH_EXIT, best once `followed`.
 
         Durable when it returns, and quick: the launcher itself checks every file before it starts what is there.
         Raises TargetRefusedError (why slot_changed) where the slot does not hold this image, UnavailableError for a failed disk.
         """
+        ...
+
+    def followed(self) -> bool:
+        """After `switch`: the next release is loaded and waits for nothing but the journal. Who ends before that is dark for longer."""
         ...
 
     def proven(self) -> None:
@@ -148,6 +152,9 @@ class NoSlots:
 
     def switch(self, image: str) -> None:
         pass
+
+    def followed(self) -> bool:
+        return True
 
     def proven(self) -> None:
         pass

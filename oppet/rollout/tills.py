@@ -105,6 +105,9 @@ class SimSlots:
     def proven(self) -> None:
         pass
 
+    def followed(self) -> bool:
+        return True
+
     def acknowledge(self) -> None:
         self._returned = None
 

@@ -29,6 +29,7 @@ from oppet.till.web_sale import Deed, after, go, pay, unexpected
 __all__ = ["DEEDS", "NoPathNowError", "OnlyAloneError", "Ticker", "look"]
 
 OPEN_MS, IDLE_MS = 250, 1_000  # between two ticks
+MOST_LEFT = 80  # ticks that the next release is given to load, some twenty seconds
 END_S = 5.0
 LOG = logging.getLogger("oppet.till.web")
 
@@ -240,7 +241,7 @@ class Ticker:
         self.counter = counter
         self._ring = ring
         self._leave = leave
-        self._left = False
+        self._left = 0  # ticks since the page says that the till goes over
         self._over = threading.Event()
         self._bell = threading.Event()
         self._thread: threading.Thread | None = None
@@ -267,14 +268,19 @@ class Ticker:
             changed |= self._second_pipe()
             waiting = bool(counter.till.desk.state.attempts())
             leaving = counter.updates is not None and counter.updates.intake.leaving
-            leave = leaving and self._left and counter.till.desk.between()
-            self._left = leaving
+            leave = leaving and self._follows() and counter.till.desk.between()
+            self._left = self._left + 1 if leaving else 0
         if changed:
             counter.tell()
             self._ring()
         if leave:
             self._leave()
         return OPEN_MS if waiting or leaving else IDLE_MS
+
+    def _follows(self) -> bool:
+        """Whether the page has said so, and the next release waits for our journal; one that takes too long is not waited for."""
+        updates = self.counter.updates
+        return updates is not None and self._left > 0 and (updates.intake.slots.followed() or self._left > MOST_LEFT)
 
     def _second_pipe(self) -> bool:
         """What came down: no trouble there ever stands in the way of a tender."""

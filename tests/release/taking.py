@@ -132,6 +132,9 @@ class FakeSlots:
     def proven(self) -> None:
         self.was_proven += 1
 
+    def followed(self) -> bool:
+        return True
+
     def acknowledge(self) -> None:
         self.acknowledged += 1
         self.returned = None
