@@ -219,7 +219,7 @@ class FileSlots:
             self._progress = Progress(FETCHING, software.release, software.image, slot, 0, software.image_bytes)
             self._stop = threading.Event()
             self._work = threading.Thread(
-                target=self._bring, args=(agreed, self._stop), name="slots-fetch", daemon=True
+                target=self._bring, args=(agreed, self._stop, self._work), name="slots-fetch", daemon=True
             )
             self._work.start()
 
@@ -228,8 +228,9 @@ class FileSlots:
 
     def drop(self) -> None:
         with self._guard:
-            self._end_work()
-            self._progress, self._manifest = Progress(), ""
+            if self._progress.stage != READY:
+                self._end_work()
+                self._progress, self._manifest = Progress(), ""
 
     def switch(self, image: str) -> None:
         """Order the switch, durably; the caller ends the process. Raises TargetRefusedError (slot_changed), FileTroubleError."""
@@ -258,7 +259,9 @@ class FileSlots:
     def _end_work(self) -> None:
         self._stop.set()
 
-    def _bring(self, agreed: Agreed, stop: threading.Event) -> None:
+    def _bring(self, agreed: Agreed, stop: threading.Event, before: threading.Thread | None) -> None:
+        if before is not None:
+            before.join()  # one at a time beside the slots
         began, software = time.monotonic(), agreed.software
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # Linux ranks threads one by one
@@ -273,6 +276,8 @@ class FileSlots:
             why, facts, manifest = str(error.facts.get("why", "away")), _facts(error), ""
             if isinstance(error, UntrustedError) and why not in _WORDS:
                 why = "bytes"
+        except OSError as error:
+            why, facts, manifest = "away", (("reason", clip(error.strerror or "disk")),), ""
         except launcher.ChangedError as changed:
             why, facts, manifest = "slot_changed", (("where", clip(str(changed))),), ""
         took = int((time.monotonic() - began) * 1000)
