@@ -21,7 +21,10 @@ from oppet.release.chunks import FROM_NOTHING, LARGEST_CHUNK, Chunk, Index, chun
 
 __all__ = ["AVERAGE", "cut", "make_index", "make_patch", "make_patches", "packed_patch"]
 
-AVERAGE: Final = 16 << 10  # bytes of a piece
+# Bytes of a piece, measured (docs/decisions/0034): small pieces carry less that did not change, and make a longer index.
+AVERAGE: Final = 16 << 10
+AVERAGE_OF_LARGE: Final = 64 << 10
+LARGE: Final = 48 << 20  # an image with its packages
 LEVEL: Final = 19  # of a piece
 PATCH_LEVEL: Final = 9
 PACKED_LEVEL: Final = 12  # of a whole document: 19 takes a hundred times as long for 13 %
@@ -35,13 +38,14 @@ def cut(image: bytes, average: int = AVERAGE) -> list[tuple[Chunk, bytes]]:
     return [(Chunk(piece.hash, piece.length), bytes(piece.data)) for piece in pieces]
 
 
-def make_index(image: Path | bytes, tree: Path, *, average: int = AVERAGE) -> bytes:
+def make_index(image: Path | bytes, tree: Path, *, average: int = 0) -> bytes:
     """Put the pieces of an image into the published tree and give its index: the target that both parties sign.
 
-    A piece that is there already is left as it is. Raises FileMissingError, FileTroubleError.
+    `average` is the size of a piece, 0 for what suits the image: releases cut otherwise share nothing. A piece that is there already
+    is left as it is. Raises FileMissingError, FileTroubleError.
     """
     data = image if isinstance(image, bytes) else files.read(image, 4 << 30)
-    pieces = cut(data, average)
+    pieces = cut(data, average or (AVERAGE if len(data) <= LARGE else AVERAGE_OF_LARGE))
     packer = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
     for chunk, piece in dict(pieces).items():
         path = tree / chunk_path(chunk.sha256)
