@@ -12,7 +12,7 @@ MO := $(PO:.po=.mo)
 POT := var/oppet.pot
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test check format format-check lint types imports bench bench-chain bench-year faults sim sim-planted rehearse kill lock words clean
+.PHONY: help setup demo test check format format-check lint types imports bench bench-chain bench-year faults sim sim-planted rehearse rollout kill lock words clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ sim: setup  ## the simulated chain until a million faults were injected (SIM_FLA
 
 rehearse: setup  ## 1 000 000 simulated tenders with every fault (REHEARSE_FLAGS="--tenders 5000" for a taste)
 	@$(OPPET) rehearse $(or $(REHEARSE_FLAGS),--tenders 1000000)
+
+rollout: setup  ## releases going out to 800 stores with thieves, from 100 seeds (ROLLOUT_FLAGS="--seeds 5 --stores 40" for a taste)
+	@$(OPPET) rollout $(or $(ROLLOUT_FLAGS),--seeds 100)
 
 sim-planted: setup  ## every planted bug looked for from seed 1 on
 	@$(PYTEST) -n auto -m "planted"

@@ -116,6 +116,8 @@ class Thief:
                 )
             case "old release":
                 return self._release(honest, now_ms, self._older_listing())
+            case "other bytes":
+                return self._release(honest, now_ms, self._poison(number=self.chance.choice((2, 3))))
             case "two meanings":
                 return self._release(honest, now_ms, self._poison(), chain=self._poison())
             case "canaries minted":
@@ -130,14 +132,14 @@ class Thief:
                 return self._chosen(honest, now_ms, self.chance.choice((0, 1)))
         return self._release(honest, now_ms, self._poison())
 
-    def _poison(self) -> Listed:
+    def _poison(self, number: int = 0) -> Listed:
         """The same bytes for as long as they live, so that waiting for them could pay; now and then other ones."""
         if not self.images or self.chance.random() < 0.15:
             image = sha256(f"{POISON} {len(self.images)} {self.chance.random()}".encode()).hexdigest()
             self.images.append(image)
             self.said[image] = self._vouched(image)
         at = self.chance.randrange(max(0, len(self.images) - 2), len(self.images))
-        return listing(900 + at, self.images[at])
+        return listing(number or 900 + at, self.images[at])
 
     def _older_listing(self) -> Listed:
         """Bytes of its own under an old number, or the number that everybody runs."""
@@ -151,11 +153,16 @@ class Thief:
     ) -> View:
         theirs = chain or vendor
         self.signed += [("vendor", vendor), ("chain", theirs)]
-        return View(
-            self._party(honest.vendor, "vendor", vendor, now_ms, ahead),
-            self._party(honest.chain, "chain", theirs, now_ms, ahead, choose=theirs.custom.release),
-            "thief",
-        )
+        lists = {"vendor": honest.vendor, "chain": honest.chain}
+        can = [
+            party
+            for party in lists
+            if f"{party}-root" in self.loot or self.loot >= {f"{party}-targets", f"{party}-online"}
+        ]
+        for party in can or lists:  # a list it cannot sign it leaves as it is, if there is one that it can
+            listed = vendor if party == "vendor" else theirs
+            lists[party] = self._party(lists[party], party, listed, now_ms, ahead, choose=theirs.custom.release)
+        return View(lists["vendor"], lists["chain"], "thief")
 
     def _chosen(self, honest: View, now_ms: int, release: int) -> View:
         chain = honest.chain
@@ -269,7 +276,7 @@ def thief_of(chance: Random) -> frozenset[str]:
 
 
 _DEEDS: Final = (
-    "poison", "old lists", "mixed lists", "mixed within", "old release", "two meanings", "canaries minted", "everyone is canary",
-    "quick pace", "versions far ahead", "older release chosen",
+    "poison", "old lists", "mixed lists", "mixed within", "old release", "two meanings", "other bytes", "canaries minted",
+    "everyone is canary", "quick pace", "versions far ahead", "older release chosen",
 )  # fmt: skip
-_WEIGHTS: Final = (14, 3, 2, 2, 2, 1, 2, 2, 2, 1, 1)
+_WEIGHTS: Final = (12, 3, 2, 2, 2, 1, 3, 2, 2, 2, 1, 3)

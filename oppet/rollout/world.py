@@ -138,13 +138,15 @@ class World:
         self.laws = Laws(view.chain.roots[0], _targets_of(view), self.reach, scale.stores)
         self.thief = Thief(loot, Random(seed + 1), self.canaries, keys_of(loot), dormant)
         self.people = People(self.laws, view)
+        for party, (keys, _) in _targets_of(view).items():
+            self.laws.signed(party, next(iter(view.vendor.pages["targets"].listed.values())), keys)
         self.served = view
         self.stores = [Store(name, self.chance, view) for name in names]
         self.looks = Looks()
         self.tills = [self._till(store, number, view) for store in self.stores for number in range(1, scale.tills + 1)]
         self.first = listing(2, sha256(b"release 2").hexdigest())
         self.second = listing(3, sha256(b"release 3").hexdigest())
-        self.ill = self.chance.random() < 0.2 and scale.faults
+        self.ill = self.chance.random() < 0.4 and scale.faults
         self.urgent = self.chance.random() < 0.3
         self.strikes_at = BEGIN + self.chance.randint(1, max(2, scale.hours * 2 // 3)) * HOUR_MS
         self._spoken = 0
@@ -190,7 +192,7 @@ class World:
         till.step(self.now, STEP_MS, is_open=is_open, between=between, sales=sales)
         if till.intake.leaving and till.slots.agreed is not None:
             image = till.slots.agreed.software.image
-            sick = self.ill and image == self.second.custom.image
+            sick = self.ill and image == self.second.custom.image and chance.random() < 0.4
             till.leave(self.now, works=not sick, poison=image in self.thief.images and not self.thief.dormant)
         for _, said in till.said():
             statement = msgspec.json.decode(said.statement, type=Statement)
@@ -342,9 +344,9 @@ def _pace(canaries: Mapping[str, tuple[Canary, Signer]], scale: Scale) -> Pace:
     stores = len({canary.store for canary, _ in canaries.values()})
     return Pace(
         stores=max(scale.stores, 50 * stores), canaries=tuple(canary for canary, _ in canaries.values()),
-        evidence_tills=max(2, len(canaries) // 2), evidence_stores=max(2, stores // 2),
+        evidence_tills=max(3, len(canaries) // 2), evidence_stores=max(2, stores // 2),
         evidence_sales=50, evidence_min=120, dwell_min=360, stores_permille_per_hour=125, hold_min=1440,
-        emergency=EmergencyPace(30, 125, max(2, len(canaries) // 2), 2),
+        emergency=EmergencyPace(30, 125, max(3, len(canaries) // 2), 2),
     )  # fmt: skip
 
 
