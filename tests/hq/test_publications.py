@@ -94,6 +94,7 @@ def test_a_draft_is_signed_by_one_and_published(desk: Desk) -> None:
     assert desk.repository.drafts() == ()
     assert signed_and_published(desk, b'{"n":2}') == "goods/assortment-2.json"
     assert [one.at_ms for one in desk.publications.charged("assortment")] == [NOW]
+    assert len(list((desk.base / "patches").iterdir())) == 3  # from nothing to each, and from the first to the second
 
 
 def test_rl8_what_takes_two_is_published_only_with_two_peoples_signatures(desk: Desk) -> None:
