@@ -21,13 +21,14 @@ from playwright.sync_api import sync_playwright
 
 from oppet.drivers.hq_schema import migrate
 from oppet.drivers.serving import listen
-from oppet.hq import web_fleet, web_payments, web_people, web_sales
+from oppet.hq import web_fleet, web_payments, web_people, web_publish, web_sales
 from oppet.hq.web import program
 from oppet.hq.web_payments import payments_of
 from tests.browser.conftest import FLAGS
 from tests.conftest import ROOT, find_chromium
 from tests.hq.conftest import a_database
 from tests.hq.demo_payments import pay
+from tests.hq.demo_publish import prepare
 from tests.hq.demo_sales import SELLER, DemoChain, Place, a_place, make_chain
 
 with warnings.catch_warnings():
@@ -57,10 +58,11 @@ def served(weeks: int = 6) -> Iterator[tuple[str, Place, DemoChain]]:
     with a_database_server() as dsn:
         listener = listen(0)
         host = f"127.0.0.1:{listener.getsockname()[1]}"
-        with a_place(dsn, (host,)) as place:
+        with a_place(dsn, (host,)) as place, tempfile.TemporaryDirectory() as folder:
             chain = make_chain(place, weeks)
             pay(place)
-            app = program(place.context, (web_sales, web_payments, web_fleet, web_people))  # type: ignore[arg-type]
+            prepare(place, Path(folder))
+            app = program(place.context, (web_sales, web_payments, web_publish, web_fleet, web_people))  # type: ignore[arg-type]
             server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
             thread.start()
@@ -85,13 +87,18 @@ def paths(chain: DemoChain, place: Place) -> dict[str, str]:
         "receipt": f"/sales/entries/S04/{SELLER}/1/{receipt}",
         "quarantine": "/waiting",
         "files": "/files",
+        "publish": "/publish",
+        "publish-one": "/publish/2",
+        "publish-two": "/publish/3",
+        "publish-try": "/publish/2/try",
+        "publish-guidance": "/publish/4",
     }
 
 
 def main(words: list[str]) -> None:
     with served() as (url, place, chain), sync_playwright() as playwright:
         chrome = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-        cookies = place.cookie("viewer", "operations", "finance")
+        cookies = place.cookie("viewer", "operations", "finance", "publisher")
         for size, (width, height) in SIZES.items():
             for language in ("sv", "en"):
                 context = chrome.new_context(viewport={"width": width, "height": height})

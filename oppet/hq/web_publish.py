@@ -56,7 +56,7 @@ PAGES: Final = "publishing"
 PUBLISHERS: Final = only(PUBLISHER)
 ASSORTMENT: Final = "assortment"
 GUIDANCE: Final = "guidance"
-MOST_SHOWN: Final = 200
+MOST_SHOWN: Final = 40
 MOST_KEPT: Final = 6  # assortments that were read
 MOST_BASKETS: Final = 3_000
 FRESH_MS: Final = 120_000
@@ -272,7 +272,7 @@ def _draft_page(
     return desk.page(
         request, "publish_draft.html", status=200 if message is None else 400, message=message, seen=seen, draft=seen.draft,
         judged=seen.judged, sentences=SENTENCES, words=WORDS, terms=TERMS, most=MOST_SHOWN, state_words=STATE_WORDS, kind_words=KIND_WORDS,
-        offer_kinds=OFFER_KINDS, offers=offers[-50:], file=file, signed_by_me=who in [one.who for one in seen.signed],
+        offer_kinds=OFFER_KINDS, offers=offers[-12:], file=file, signed_by_me=who in [one.who for one in seen.signed],
         may_sign=("wide" if seen.need > 1 else "goods") in store.listed(public) if public else False, key=public,
         valid_local=local_minute(parse_utc(seen.draft.valid_from)), today=local_day(hq.clock.now()),
     )  # fmt: skip

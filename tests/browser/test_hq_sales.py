@@ -24,7 +24,7 @@ def office() -> Iterator[Shown]:
 def a_page(browser: Browser, office: Shown, language: str, width: int, height: int) -> Page:
     url, place, _ = office
     context = browser.new_context(viewport={"width": width, "height": height})
-    said = place.cookie("viewer", "operations", "finance") | {"language": language}
+    said = place.cookie("viewer", "operations", "finance", "publisher") | {"language": language}
     context.add_cookies([{"name": name, "value": value, "url": url} for name, value in said.items()])
     return context.new_page()
 
