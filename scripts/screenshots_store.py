@@ -23,6 +23,7 @@ PAGES = {
     "till": "till/S01-K2",
     "baskets": "baskets",
     "payments": "payments",
+    "mark-downs": "mark-downs",
     "z": "z",
     "new": "new",
     "alarms": "alarms",

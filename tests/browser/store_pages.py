@@ -16,6 +16,7 @@ import uvicorn
 from oppet.base.clock import parse_utc, utc_text
 from oppet.base.signing import Signer
 from oppet.goods.catalogue import Catalogue
+from oppet.goods.freshness import StoreMarkDown
 from oppet.journal.entry import parse
 from oppet.journal.kinds import LineAdded, SaleOpened
 from oppet.register.till import Till
@@ -155,6 +156,8 @@ def a_real_store(folder: Path, clock: FakeClock) -> FakeBackroom:
 def served_store(folder: Path) -> Iterator[ServedStore]:
     """Serve the pages of that store on a port of their own until the block ends."""
     node = a_real_store(folder, RunningClock(NOW))
+    node.mark_down(StoreMarkDown("2026-11-24", "Kort datum", gtin="07310865004703", percent=30), 301)
+    node.mark_down(StoreMarkDown("2026-11-30", "Utgår ur sortimentet", article="204711", price_ore=1250), 301)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
