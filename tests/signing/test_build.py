@@ -104,7 +104,7 @@ def test_rl11_no_machine_and_no_registry_stands_in_what_is_built(built: Built) -
     for path in (built.sbom, built.provenance, built.image.with_name("till-2.software.json")):
         text = path.read_text(encoding="utf-8")
         assert str(ROOT) not in text
-        assert not [word for word in ("http://", "index-url", "/home/") if word in text]
+        assert not [word for word in ("http://", "index-url", str(Path.home())) if word in text]
 
 
 def test_rl11_regulated_functions_do_not_change_under_the_same_version(
