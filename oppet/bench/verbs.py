@@ -36,6 +36,7 @@ BENCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "refresh": ("oppet.rollout.refresh_bench", {}),
     "delta": ("oppet.rollout.delta_bench", {}),
     "switch": ("oppet.rollout.switch_bench", {}),
+    "publish": ("oppet.rollout.publish_bench", {}),
     "completeness": ("oppet.bench.completeness", {}),
 }
 
@@ -48,7 +49,7 @@ def bench(name: str, *, as_json: Annotated[bool, Parameter(name="--json", negati
     """Measure, with ceilings taken in the same run.
 
     Till: scan, scan-page, sale, tender, second-copy, start. Journal: verify, verify-year. Chain: ingest, backlog, hq-page, sim,
-    storm, completeness. Second pipe: delta, refresh, switch.
+    storm, completeness. Second pipe: delta, publish, refresh, switch.
 
     Parameters
     ----------

@@ -312,8 +312,9 @@ def run(
     The intake counts a step here as it counts the minute between two of its ticks, and what thousands of tills reckon alike is
     reckoned once: nothing else of the code under test is changed.
     """
-    kept, intake.GAP_MS = (intake.GAP_MS, intake.evidence_of), STEP_MS  # type: ignore[misc]
-    intake.evidence_of = lru_cache(4096)(kept[1])  # type: ignore[assignment]
+    code = vars(intake)
+    kept = {name: code[name] for name in ("GAP_MS", "evidence_of")}
+    code |= {"GAP_MS": STEP_MS, "evidence_of": lru_cache(4096)(kept["evidence_of"])}
     world = World(seed, scale or Scale(), loot, dormant=dormant)
     try:
         world.live()
@@ -321,7 +322,7 @@ def run(
         where = traceback.extract_tb(error.__traceback__)[-1]
         world.laws.wrong("0", f"{type(error).__name__} {error} at {where.name}:{where.lineno}")
     finally:
-        intake.GAP_MS, intake.evidence_of = kept  # type: ignore[misc]
+        code |= kept
     return world.told(seed)
 
 
