@@ -17,11 +17,17 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from oppet.journal.kinds import Evidence
+from oppet.register.till import Till
+from oppet.release.agree import Disagreed
+from oppet.release.found import Found, Refused
+from oppet.till.views_updates import Updates
 from tests.browser.cashier import Cashier
 from tests.browser.conftest import FLAGS
 from tests.browser.serving import ServedTill, served
 from tests.conftest import ROOT, find_chromium
 from tests.register.services import FakeService
+from tests.release.taking import a_look
+from tests.till.web.updating import HandedOver, an_updates
 
 SIZES = {"till": (1280, 800), "phone": (390, 844), "desktop": (1440, 900)}
 FOLDER = ROOT / "docs" / "screenshots"
@@ -294,6 +300,74 @@ TENDERS: dict[str, Scene] = {
 }  # fmt: skip
 
 
+# --- updates
+
+
+def behind(name: str) -> Callable[[Till], Updates] | None:
+    """What takes in what comes down, for the scenes that show it."""
+    if name not in UPDATES:
+        return None
+    looker = HandedOver()
+
+    def made(till: Till) -> Updates:
+        updates = an_updates(till, looker=looker, canary=name != "updates-waiting")
+        LOOKERS[id(till)] = looker
+        return updates
+
+    return made
+
+
+LOOKERS: dict[int, HandedOver] = {}
+
+
+def heard(cashier: Cashier, shop: ServedTill, found: Found) -> None:
+    LOOKERS[id(shop.till)].looks.append(found)
+    cashier.page.wait_for_timeout(2_500)
+
+
+def in_view(page: Page) -> None:
+    """On a phone the pane is below the basket."""
+    page.locator("#pane h2").evaluate("heading => heading.scrollIntoView()")
+
+
+def waiting(cashier: Cashier, shop: ServedTill) -> None:
+    heard(cashier, shop, a_look())
+    cashier.key("F10")
+    go(cashier.page, "updates")
+    cashier.page.wait_for_timeout(1_500)
+    in_view(cashier.page)
+
+
+def refused_release(cashier: Cashier, shop: ServedTill) -> None:
+    some(cashier)
+    lists = Refused("metadata", "rollback", "chain", "timestamp", "stick", "BadVersionNumberError: 3 < 4")
+    heard(cashier, shop, a_look(chosen=None, agreed=(), refused=(lists,), disagreed=(ONE_PARTY,)))
+
+
+def refusals(cashier: Cashier, shop: ServedTill) -> None:
+    refused_release(cashier, shop)
+    cashier.page.locator("#news form:has(input[value=updates]) button").click()
+    cashier.page.wait_for_timeout(300)
+    in_view(cashier.page)
+
+
+def soon(cashier: Cashier, shop: ServedTill) -> None:
+    some(cashier)
+    heard(cashier, shop, a_look(health=()))
+
+
+def switching(cashier: Cashier, shop: ServedTill) -> None:
+    heard(cashier, shop, a_look(health=()))
+    cashier.page.wait_for_selector("[data-switching]")
+
+
+ONE_PARTY = Disagreed("software/till-3.index", "one_party", "vendor", 3)
+UPDATES: dict[str, Scene] = {
+    "updates-waiting": waiting, "updates-refused": refused_release, "updates-refusals": refusals, "updates-soon": soon,
+    "updates-switching": switching,
+}  # fmt: skip
+
+
 def empty(_: Cashier, __: ServedTill) -> None:
     """Signed in, the float registered, nothing scanned."""
 
@@ -302,7 +376,7 @@ SCENES: dict[str, Scene] = {
     "empty": empty, "basket": basket, "search": search, "weight": weight, "refused": refused, "line": line, "approval": approval,
     "cash": cash, "split": split, "age": age, "done": done, "return": returned, "parked": parked, "day": day, "count": count,
     "counted": counted, "x": x_report, "training": training, "outage": outage, "unknown": unknown,
-} | TENDERS  # fmt: skip
+} | TENDERS | UPDATES  # fmt: skip
 SMALLER = (
     "empty",
     "basket",
@@ -330,7 +404,10 @@ def keep(page: Page, name: str) -> None:
 
 def scene(browser: Browser, name: str, size: str, language: str) -> None:
     width, height = SIZES[size]
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder), payments=services(name)) as shop:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder), payments=services(name), updates=behind(name)) as shop,
+    ):
         context = browser.new_context(viewport={"width": width, "height": height}, has_touch=size == "phone")
         context.add_cookies([{"name": "language", "value": language, "url": shop.url}])
         page = context.new_page()
@@ -370,6 +447,7 @@ def wanted() -> list[tuple[str, str, str]]:
     found = [(name, "till", language) for language in ("sv", "en") for name in names]
     found += [(name, size, "sv") for size in ("phone", "desktop") for name in ("door", *SMALLER)]
     found += [(name, size, "en") for size in ("phone", "desktop") for name in SMALLER if name in TENDERS]
+    found += [(name, "phone", language) for language in ("sv", "en") for name in UPDATES]
     found += [(name, "till", "sv") for name in DISPLAYS]  # it speaks the shop's language, whatever the cashier's
     words = sys.argv[1:]
     return [each for each in found if not words or any(word in f"{each[1]}-{each[2]}-{each[0]}" for word in words)]
