@@ -36,6 +36,7 @@ from oppet.drivers.page_form import Fields, Form
 from oppet.drivers.page_guard import Asked, Session, only, session_of
 from oppet.drivers.pages import Desk, Message, NavItem, language_of
 from oppet.drivers.price_files import PriceFile, read_prices
+from oppet.drivers.sealed_key import PassphraseWrongError
 from oppet.drivers.words import explain
 from oppet.figures.lately import Lately
 from oppet.goods.assortment import PriceChange, changed
@@ -484,9 +485,9 @@ def drop(request: Asked, desk: Desk, hq: Hq, number: FromPath[int], data: Fields
 
 @post("/publish/key", opt=PUBLISHERS, include_in_schema=False, sync_to_thread=True, status_code=303)
 def make_key(request: Asked, desk: Desk, hq: Hq, data: Fields) -> Response[str]:
-    form, session = Form(data), session_of(request)
-    passphrase = form.text("passphrase", LONGEST_PASSPHRASE)
-    if passphrase != form.text("again", LONGEST_PASSPHRASE):
+    session = session_of(request)
+    passphrase = _passphrase(data, "passphrase")
+    if passphrase != _passphrase(data, "again"):
         raise PassphrasesDifferError
     public = publishing_of(hq).store.make_key(session.who, passphrase)
     _wrote(hq, session, "publisher_key_made", session.who, public=public)
@@ -498,7 +499,7 @@ def make_key(request: Asked, desk: Desk, hq: Hq, data: Fields) -> Response[str]:
 @post("/publish/{number:int}/sign", opt=PUBLISHERS, include_in_schema=False, sync_to_thread=True, status_code=303)
 def sign(request: Asked, desk: Desk, hq: Hq, number: FromPath[int], data: Fields) -> Response[str]:
     form, session, publishing = Form(data), session_of(request), publishing_of(hq)
-    version, passphrase = form.whole("version", 1), form.text("passphrase", LONGEST_PASSPHRASE)
+    version, passphrase = form.whole("version", 1), _passphrase(data, "passphrase")
     seen = publishing.seen(number)
     try:
         signed = publishing.store.sign(number, version, session.who, passphrase, seen.need, hq.clock.now())
@@ -535,6 +536,14 @@ def publish(request: Asked, desk: Desk, hq: Hq, number: FromPath[int], data: Fie
 
 
 # --- behind the calls ----------------------------------------------------------------------------------------------------
+
+
+def _passphrase(data: Fields, name: str) -> str:
+    """As it was typed; no sentence that says no ever repeats it."""
+    typed = data.get(name, "")
+    if len(typed) > LONGEST_PASSPHRASE:
+        raise PassphraseWrongError
+    return typed
 
 
 def _known(catalogue: Catalogue, text: str) -> str | None:

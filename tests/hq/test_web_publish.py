@@ -16,10 +16,12 @@ from oppet.drivers.hq_publications import HqPublications
 from oppet.goods.article import price_at
 from oppet.goods.catalogue import decode
 from oppet.hq import web_people, web_publish, web_sales
+from oppet.hq.main import Ports, Settings, open_hq, prepare
 from oppet.hq.web import program
 from oppet.journal.kinds import ActDone, ActRefused
 from oppet.release.goods_intake import Guidance
 from tests.hq.demo_sales import Place, a_place
+from tests.hq.office import a_client, signed_in
 from tests.hq.publishing import ALVA, BO, WORDS, a_chain, copied
 from tests.hq.sold import NOW as SOLD
 from tests.hq.sold import Office, a_day
@@ -189,6 +191,8 @@ def test_o1_a_wrong_passphrase_is_told_written_down_and_signs_nothing(
     draft = alva.begin()
     assert "The passphrase is wrong" in alva.sign(draft, 1, 400, "not these words")
     assert acts(place, ActRefused) == ["publication_sign"]
+    long = "not these words " * 20
+    assert "not these words" not in alva.sign(draft, 1, 400, long)
     assert "not these words" not in repr(place.post.said)
     assert store.drafts()[0].state == "open"
 
@@ -339,6 +343,25 @@ def test_a_folder_that_is_missing_is_a_sentence(
     place.context.more.pop(web_publish.MORE)
     assert "publishes nothing" in alva.page("/publish", 400)
     assert store.drafts() == ()
+
+
+def test_head_office_with_a_folder_of_publications_has_the_pages(
+    dsn: str, template: tuple[Path, Path], tmp_path: Path
+) -> None:
+    _, keys = copied(template, tmp_path)
+    (tmp_path / "hq").mkdir()
+    keys.rename(tmp_path / "hq" / "publish")
+    (tmp_path / "factory.json").write_bytes(factory())
+    settings = Settings("hq", dsn=dsn, tls=False, site="hq.test", publications="pub", assortment="factory.json")
+    prepare(settings, tmp_path)
+    opened = open_hq(settings, tmp_path, dsn, "1", Ports(8500, 8501))
+    try:
+        with signed_in(opened, a_client(opened), ALVA, "publisher") as client:
+            answer = client.get("/publish", headers={"accept": "text/html"})
+            assert answer.status_code == 200, answer.text[:600]
+            assert 'href="/publish"' in answer.text
+    finally:
+        opened.close()
 
 
 def test_every_page_is_there_in_swedish(alva: Person) -> None:
