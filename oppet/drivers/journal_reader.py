@@ -61,11 +61,14 @@ class Verdict(msgspec.Struct, frozen=True):
 class JournalReader:
     """A journal opened for reading only, whatever state it is in."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises JournalMissingError, NotAJournalError, JournalFromFutureError, JournalInUseError."""
+    def __init__(self, path: Path, *, in_use: bool = False) -> None:
+        """`in_use`: read it although its till goes on writing; what is read then may be torn, and is read again by whoever asked.
+
+        Raises JournalMissingError, NotAJournalError, JournalFromFutureError, JournalInUseError.
+        """
         self.path = path
         self._sql = statements("journal_read")
-        _look_at(path)
+        _look_at(path, in_use=in_use)
         try:
             self._db = _open(path)
             self._tables()
@@ -289,12 +292,14 @@ def _open(path: Path) -> apsw.Connection:
     return db
 
 
-def _look_at(path: Path) -> None:
-    """Refuse what cannot be a journal at rest."""
+def _look_at(path: Path, *, in_use: bool = False) -> None:
+    """Refuse what cannot be a journal, and one that is not at rest unless that is known."""
     if not path.is_file():
         raise JournalMissingError(path=str(path))
     if path.stat().st_size == 0:
         raise NotAJournalError(path=str(path), why="it holds zero bytes")
+    if in_use:
+        return
     try:
         handle = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

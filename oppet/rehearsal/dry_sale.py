@@ -26,7 +26,7 @@ from oppet.drivers import files
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.control_unit_xccsp import XccspUnit
 from oppet.drivers.journal_file import JournalFile
-from oppet.drivers.journal_reader import JournalReader, verify_file
+from oppet.drivers.journal_reader import JournalReader, NotAJournalError, verify_file
 from oppet.drivers.pins import ArgonPins
 from oppet.drivers.words import sayer
 from oppet.goods.catalogue import Catalogue
@@ -50,6 +50,7 @@ LINES: Final = 3
 MOST_TRIED: Final = 200  # articles asked for until three of them are for sale
 NOTE_ORE: Final = 10_000  # the cash given is whole notes
 LAST: Final = 500  # entries of the till's own journal that are read
+TORN, TORN_S = 5, 0.5  # times it is read, and the pause between
 HOST: Final = "127.0.0.1:1"
 SECRET: Final = bytes(range(32))  # what is signed with it is thrown away
 
@@ -119,15 +120,25 @@ def _read_back(folder: Path) -> int:
     journal = newest(folder).journal if folder.is_dir() else None
     if journal is None or not journal.is_file():
         return 0
-    count = 0
-    with JournalReader(journal) as reader:
-        _, last = reader.ends()
-        for _, data in reader.rows(max(1, last - LAST)):
-            if data is None:
-                raise SelfTestFailedError(step="journal", reason="an entry cannot be read")
-            body_of(parse(data))
-            count += 1
-    return count
+    for _ in range(TORN):
+        if (found := _last_entries(journal)) is not None:
+            for data in found:
+                body_of(parse(data))
+            return len(found)
+        time.sleep(TORN_S)  # the running till has just moved its log into the file
+    raise SelfTestFailedError(step="journal", reason="an entry cannot be read")
+
+
+def _last_entries(journal: Path) -> list[bytes] | None:
+    """The last entries of a journal that the running till goes on writing; None where they cannot all be read just now."""
+    try:
+        with JournalReader(journal, in_use=True) as reader:
+            _, last = reader.ends()
+            found = [data for _, data in reader.rows(max(1, last - LAST))]
+    except NotAJournalError:
+        return None
+    whole = [data for data in found if data is not None]
+    return whole if len(whole) == len(found) else None
 
 
 def _sold(folder: Path, settings: Settings, catalogue: Catalogue, staff: StaffList) -> dict[str, str]:

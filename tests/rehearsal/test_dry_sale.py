@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 
+from oppet.base.signing import Signer
 from oppet.cli import command, run
+from oppet.drivers.journal_file import JournalFile
 from oppet.drivers.pins import digest_of
 from oppet.rehearsal import dry_sale as rehearsed
 from oppet.rehearsal.dry_sale import SelfTestFailedError, dry_sale
+from oppet.sale.rights import Staff
+from oppet.till.main import catalogue_of
+from oppet.till.settings import read_settings
+from oppet.yardstick.in_process import InstantUnit, NoPaper
 from tests.conftest import ROOT
 
 Change = Callable[[dict[str, Any]], object]
@@ -73,3 +79,19 @@ def test_rl11_a_release_that_cannot_sell_fails_whatever_it_dies_of(
     said = json.loads(capsys.readouterr().out)
     assert (said["good"], said["facts"]["step"]) == (False, "sale")
     assert "ZeroDivisionError" in said["facts"]["reason"]
+
+
+def test_rl11_the_running_tills_own_journal_is_read_while_it_goes_on_selling(tmp_path: Path) -> None:
+    path = settings_in(tmp_path)
+    said = read_settings(path.read_bytes(), str(path))
+    (tmp_path / "till").mkdir()
+    journal = JournalFile.create(tmp_path / "till" / "epoch-0001.journal", "K3", 1)
+    try:
+        till = rehearsed._till(
+            said, catalogue_of(tmp_path, said.assortment), journal, Signer(b"\x07" * 32), InstantUnit("SD1"), NoPaper()
+        )
+        till.sign_in(Staff(101, "cashier"))
+        assert int(dry_sale(path)["entries"]) == journal.head.seq > 3
+        till.stop()
+    finally:
+        journal.close()
