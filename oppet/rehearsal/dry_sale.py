@@ -26,11 +26,12 @@ from oppet.drivers import files
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.control_unit_xccsp import XccspUnit
 from oppet.drivers.journal_file import JournalFile
-from oppet.drivers.journal_reader import JournalReader, NotAJournalError, verify_file
+from oppet.drivers.journal_reader import JournalReader, verify_file
 from oppet.drivers.pins import ArgonPins
 from oppet.drivers.words import sayer
 from oppet.goods.catalogue import Catalogue
 from oppet.journal.entry import body_of, parse
+from oppet.journal.errors import NotAJournalError
 from oppet.journal.kinds import EpochOpened, Original, Receipt
 from oppet.paper.electronic import pack, pack_to_print
 from oppet.register.errors import NoReceiptError
