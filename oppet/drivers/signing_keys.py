@@ -7,11 +7,13 @@ no two signatures are one person's (RL15). The holder is a word of the chain's o
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from securesystemslib.exceptions import UnsupportedLibraryError
+from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import HSMSigner, Key, SecretsHandler, Signature, Signer, SSlibKey
 
 from oppet.base.errors import RefusedError, UnavailableError, UntrustedError
@@ -28,6 +30,7 @@ __all__ = [
     "TokenLibraryMissingError",
     "holder_of",
     "key_from_text",
+    "key_name",
     "key_to_text",
     "make_sealed_signer",
     "public_key",
@@ -88,6 +91,14 @@ def holder_of(key: Key) -> str:
     """Who holds the secret half; the beginning of the key's name where nobody was named."""
     said = key.unrecognized_fields.get(HOLDER)
     return said if isinstance(said, str) and said else key.keyid[:16]
+
+
+def key_name(key: Key) -> str:
+    """What a key is called by its content: whoever compares names compares keys."""
+    content = {"keytype": key.keytype, "scheme": key.scheme, "keyval": key.keyval}
+    said = encode_canonical(content)
+    assert said is not None, "it was given nowhere to write"
+    return sha256(said.encode()).hexdigest()
 
 
 def make_sealed_signer(path: Path, passphrase: str, holder: str) -> HeldSigner:

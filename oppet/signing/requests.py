@@ -26,6 +26,7 @@ from oppet.drivers import files
 from oppet.drivers.repositories import KeyUselessError
 from oppet.drivers.signing_keys import holder_of
 from oppet.signing.desk import Desk, now
+from oppet.signing.telling import untold
 
 __all__ = [
     "Draft",
@@ -144,6 +145,7 @@ def drafts_of(request: Request, file: Path, known: str = "") -> list[Draft]:
     except (DeserializationError, UnsignedMetadataError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RequestUnfitError(file=str(file), reason=str(error) or type(error).__name__) from None
     for draft in drafts:
+        _fit_to_sign(draft, file)
         _unchanged(draft)
     return drafts
 
@@ -248,6 +250,16 @@ def _draft(role: str, roots: list[Root], lists: dict[str, AnyMetadata], after: d
 def _row(above: Root | Targets, role: str) -> tuple[dict[str, Key], int]:
     held = above.get_delegated_role(role)
     return {keyid: above.get_key(keyid) for keyid in held.keyids}, held.threshold
+
+
+def _fit_to_sign(draft: Draft, file: Path) -> None:
+    """Nothing is signed that is not told, nor where one person would count twice."""
+    if what := untold(draft.after.signed):
+        raise RequestUnfitError(file=str(file), reason=f"it says what nobody here has words for: {what}")
+    for keys, need in draft.wants:
+        holders = [holder_of(key) for key in keys.values()]
+        if need > 1 and len(set(holders)) < len(holders):
+            raise RequestUnfitError(file=str(file), reason=f"one person would hold two keys of {draft.role}")
 
 
 def _unchanged(draft: Draft) -> None:

@@ -1,23 +1,26 @@
 """What somebody is about to sign, in words: what a new list says that the one before did not.
 
-Values in, sentences out; nothing here opens a file. What is not told here is not in the list: every field that a till acts on has
-its words, and a field nobody knows is shown as it is.
+Values in, sentences out; nothing here opens a file. Whatever a list can say has its words here, and `untold` names what has none:
+that is never signed (RL15). Text from a request is made printable before anybody reads it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
 from securesystemslib.signer import Key
 from tuf.api.metadata import Root, Signed, TargetFile, Targets
 
 from oppet.base.errors import clip
-from oppet.drivers.signing_keys import HOLDER, holder_of
+from oppet.drivers.signing_keys import HOLDER, holder_of, key_name
 from oppet.release.terms import PACE_FIELD, Pace, Software
 
-__all__ = ["changes", "fingerprint", "pace_lines", "software_line"]
+__all__ = ["changes", "fingerprint", "pace_lines", "software_line", "untold"]
+
+LONGEST_LINE: Final = 20_000
+LONGEST_CUSTOM: Final = 2_000
 
 
 def changes(role: str, before: Signed | None, after: Signed) -> list[str]:
@@ -28,8 +31,19 @@ def changes(role: str, before: Signed | None, after: Signed) -> list[str]:
         lines += _root(before if isinstance(before, Root) else None, after)
     elif isinstance(after, Targets):
         lines += _targets(before if isinstance(before, Targets) else None, after)
+    lines = [clip(line, LONGEST_LINE) for line in lines]
     nothing = "  Nothing in it changes but its date." if before is not None else "  It lists nothing yet."
     return lines if len(lines) > 1 else [*lines, nothing]
+
+
+def untold(signed: Signed) -> str:
+    """Name something that a list says and nobody here has words for; "" where everything is told."""
+    found = _beyond(signed.unrecognized_fields, {PACE_FIELD} if isinstance(signed, Root) else set())
+    if isinstance(signed, Root):
+        found += _untold_root(signed)
+    elif isinstance(signed, Targets):
+        found += _untold_targets(signed)
+    return clip(found[0], 200) if found else ""
 
 
 def fingerprint(keyid: str) -> str:
@@ -49,7 +63,9 @@ def software_line(software: Software) -> str:
 
 def pace_lines(pace: Pace) -> Iterator[str]:
     """A pace in words."""
-    canaries = ", ".join(f"{one.till} epoch {one.epoch} key {one.key[:8]}" for one in pace.canaries)
+    canaries = ", ".join(
+        f"{one.till} in {one.store} epoch {one.epoch} key {fingerprint(one.key)}" for one in pace.canaries
+    )
     yield f"{pace.stores} stores; trial tills: {canaries or 'none'}"
     yield (
         f"evidence: {pace.evidence_tills} tills in {pace.evidence_stores} stores, each {pace.evidence_sales} sales and "
@@ -66,6 +82,64 @@ def pace_lines(pace: Pace) -> Iterator[str]:
     )
 
 
+def _beyond(said: Mapping[str, object], known: set[str]) -> list[str]:
+    return [f"field {name}" for name in said if name not in known]
+
+
+def _untold_keys(keys: Iterable[Key]) -> list[str]:
+    """A key is named by its own content, or its name proves nothing to those who compare it."""
+    found = []
+    for key in keys:
+        found += _beyond(key.unrecognized_fields, {HOLDER})
+        found += [] if key_name(key) == key.keyid else [f"key {key.keyid}, which is not named by its content"]
+    return found
+
+
+def _untold_root(root: Root) -> list[str]:
+    found = _untold_keys(root.keys.values())
+    for name, role in root.roles.items():
+        found += [f"{field} of {name}" for field in _beyond(role.unrecognized_fields, set())]
+    said = root.unrecognized_fields.get(PACE_FIELD)
+    try:
+        found += (
+            []
+            if said is None or msgspec.json.decode(msgspec.json.encode(msgspec.convert(said, Pace))) == said
+            else ["more in the pace"]
+        )
+    except msgspec.ValidationError as error:
+        found.append(f"a pace that cannot be read: {error}")
+    return found if root.consistent_snapshot else [*found, "that its versions may be overwritten"]
+
+
+def _untold_targets(lists: Targets) -> list[str]:
+    found = []
+    for name, listed in lists.targets.items():
+        found += [f"{field} of {name}" for field in _beyond(listed.unrecognized_fields, {"custom"})]
+        said = listed.custom
+        if name.startswith(("software/", "emergency/")) or (isinstance(said, dict) and "image" in said):
+            found += _untold_software(name, said)
+        elif len(str(said)) > LONGEST_CUSTOM:
+            found.append(f"a long word about {name}")
+    delegations = lists.delegations
+    if delegations is None:
+        return found
+    found += _beyond(delegations.unrecognized_fields, set()) + _untold_keys(delegations.keys.values())
+    found += [] if delegations.succinct_roles is None else ["roles without names"]
+    for name, role in (delegations.roles or {}).items():
+        found += [f"{field} of {name}" for field in _beyond(role.unrecognized_fields, set())]
+        found += [] if role.path_hash_prefixes is None else [f"names for {name} that nobody can read"]
+    return found
+
+
+def _untold_software(name: str, said: object) -> list[str]:
+    try:
+        known = set(msgspec.structs.asdict(msgspec.convert(said, Software)))
+    except msgspec.ValidationError as error:
+        return [f"about {name} what cannot be read: {error}"]
+    assert isinstance(said, dict), "it was read as one"
+    return [f"{field} of {name}" for field in _beyond(said, known)]
+
+
 def _root(before: Root | None, after: Root) -> Iterator[str]:
     for role, held in after.roles.items():
         old = before.roles.get(role) if before else None
@@ -79,6 +153,8 @@ def _root(before: Root | None, after: Root) -> Iterator[str]:
     if said != (before.unrecognized_fields.get(PACE_FIELD) if before else None):
         yield "  PACE AND TRIAL TILLS CHANGE:" if before else "  Pace and trial tills:"
         yield from (f"    {line}" for line in _pace(said))
+        if before:
+            yield from (f"    before: {line}" for line in _pace(before.unrecognized_fields.get(PACE_FIELD)))
 
 
 def _pace(said: Any) -> Iterator[str]:
@@ -141,6 +217,6 @@ def _listed(listed: TargetFile) -> str:
         except msgspec.ValidationError:
             words = f"UNREADABLE {clip(str(said), 200)}; "
     elif said:
-        words = f"{clip(str(said), 200)}; "
+        words = f"{said}; "
     digests = ", ".join(f"{name} {digest}" for name, digest in sorted(listed.hashes.items()))
     return f"{words}list of {listed.length} bytes, {digests}"
