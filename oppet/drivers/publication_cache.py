@@ -27,6 +27,7 @@ from oppet.base.words import N_
 from oppet.drivers import files
 from oppet.drivers.disk import free_bytes
 from oppet.drivers.obtaining import Fetching, NoRoomError, Rate, Source, StoppedError, unpack, unzstd
+from oppet.drivers.publication_judge import ListJudge
 from oppet.drivers.publication_sources import FolderSource, HttpSource
 from oppet.release.chunks import (
     FROM_NOTHING,
@@ -38,7 +39,12 @@ from oppet.release.chunks import (
     patch_path,
     read_index,
 )
-from oppet.release.errors import NotPublishedError, PublicationAwayError, PublicationMalformedError
+from oppet.release.errors import (
+    MetadataRefusedError,
+    NotPublishedError,
+    PublicationAwayError,
+    PublicationMalformedError,
+)
 from oppet.release.found import Refused
 from oppet.release.terms import CHAIN, PLAN, STORE, VENDOR, Digest, Plan, Software, is_goods, is_software
 from oppet.sync.messages import KeeperInfo
@@ -57,6 +63,7 @@ MOST_ROLES: Final = 24
 MOST_BEFORE: Final = 3  # documents that a patch is asked from
 TOLD_AGAIN_S: Final = 6 * 3600.0
 PUB: Final = "/pub"
+JUDGED: Final = "publications-judged"  # how new the lists were, beside the tree
 KEEP_LISTS: Final = 2  # a reader may be between two lists when they change
 _ROLE: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
 _TARGET: Final = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,3}(\.[A-Za-z0-9_-]{1,32}){0,3}\Z")
@@ -76,6 +83,8 @@ class CacheSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spare_mb: Annotated[int, Meta(ge=0, le=1_000_000)] = 1024
     rate_kb_s: Annotated[int, Meta(ge=0, le=10_000_000)] = 0  # 0 for as fast as the line is
     connections: Annotated[int, Meta(ge=1, le=16)] = 4
+    vendor_root: Annotated[str, Meta(max_length=400)] = ""  # with both, lists are judged before they replace others
+    chain_root: Annotated[str, Meta(max_length=400)] = ""
 
 
 class TooLargeError(UnavailableError):
@@ -164,12 +173,12 @@ class Mirror:
 
     def __init__(
         self, tree: Path, lines: Callable[[], Sequence[Sequence[Source]]], stores: Sequence[str] | None = None,
-        bounds: Bounds | None = None, *, makes_own: bool = False,
+        bounds: Bounds | None = None, *, makes_own: bool = False, judge: ListJudge | None = None,
         tell: Callable[[Refused], None] | None = None, rate: Rate | None = None, free: Callable[[Path], int] = free_bytes,
     ) -> None:  # fmt: skip
         self.tree = files.folder(tree)
         self._open_lines, self._stores, self._bounds = lines, stores, bounds or Bounds()
-        self._makes_own = makes_own
+        self._makes_own, self._judge = makes_own, judge
         self._tell, self._rate, self._free = tell, rate or Rate(), free
         self._lines: Sequence[Sequence[Source]] = ()
         self._stop: Callable[[], bool] = lambda: False
@@ -225,28 +234,64 @@ class Mirror:
 
     def _repository(self, repository: str, done: Pulled) -> list[Listed]:
         """Bring one repository's lists and small files here, the list that shows the rest last."""
+        trouble: OppetError | None = None
+        for place in range(len(self._lines[0])):
+            fetching = Fetching([[self._lines[0][place]]], repository, self._tell, self._rate, self._stop)
+            try:
+                shown = self._shown(fetching, repository)
+                break
+            except StoppedError:
+                raise
+            except (UnavailableError, UntrustedError) as error:
+                if isinstance(error, MetadataRefusedError) and self._tell is not None:
+                    source = self._lines[0][place].name
+                    self._tell(Refused("cache", str(error.facts["why"]), repository, repository, source, str(error)))
+                if trouble is None or isinstance(trouble, NotPublishedError):
+                    trouble = error
+            finally:
+                done.bytes += fetching.fetched
+        else:
+            raise trouble or PublicationAwayError(source="-", reason="no source is known")
+        stamp, fresh, named = shown
         fetching = self._fetching(repository)
-        folder = f"{repository}/metadata"
         try:
-            stamp = fetching.first(f"{folder}/timestamp.json", LARGEST_TIMESTAMP, as_list)
-            snapshot = self._list(fetching, repository, "snapshot", stamp[1].meta.get("snapshot.json"), done)
-            roles = [(name.removesuffix(".json"), meta) for name, meta in snapshot.meta.items()]
-            lists = {
-                role: self._list(fetching, repository, role, meta, done)
-                for role, meta in roles[:MOST_ROLES]
-                if _ROLE.match(role) and role not in ("root", "snapshot", "timestamp")
-            }
-            self._roots(fetching, repository, done)
-            named = names_in(repository, lists)
+            for path, data in fresh.items():
+                self._put(path, data, done)
             for one in named:
                 if not is_software(one.name) and not one.name.startswith("emergency/"):
                     self._target(fetching, one, done)
-            self._put(f"{folder}/timestamp.json", stamp[0], done)
+            self._put(f"{repository}/metadata/timestamp.json", stamp, done)
         finally:
             done.bytes += fetching.fetched
         return named
 
-    def _list(self, fetching: Fetching, repository: str, role: str, meta: _Meta | None, done: Pulled) -> _Said:
+    def _shown(self, fetching: Fetching, repository: str) -> tuple[bytes, dict[str, bytes], list[Listed]]:
+        """What one source shows of a repository: its timestamp, the lists that are not here, and what they name.
+
+        With roots at hand they are judged as tills do, but for their age; nothing of a refused set is written.
+        """
+        fresh: dict[str, bytes] = {}
+        stamp, said = fetching.first(f"{repository}/metadata/timestamp.json", LARGEST_TIMESTAMP, as_list)
+        snapshot = self._list(fetching, repository, "snapshot", said.meta.get("snapshot.json"), fresh)
+        roles = [(name.removesuffix(".json"), meta) for name, meta in snapshot.meta.items()]
+        lists = {
+            role: self._list(fetching, repository, role, meta, fresh)
+            for role, meta in roles[:MOST_ROLES]
+            if _ROLE.match(role) and role not in ("root", "snapshot", "timestamp")
+        }
+        self._roots(fetching, repository, fresh)
+        stamped = f"{repository}/metadata/timestamp.json"
+        if self._judge is not None and (fresh or not self._same(stamped, stamp)):
+            self._judge.judge(repository, self.tree, {**fresh, stamped: stamp})
+        return stamp, fresh, names_in(repository, lists)
+
+    def _same(self, path: str, data: bytes) -> bool:
+        here = self.tree / path
+        return here.exists() and files.read(here, LARGEST_LIST) == data
+
+    def _list(
+        self, fetching: Fetching, repository: str, role: str, meta: _Meta | None, fresh: dict[str, bytes]
+    ) -> _Said:
         if meta is None:
             raise PublicationMalformedError(name=f"{repository}/{role}", reason="it is not named")
         path = f"{repository}/metadata/{meta.version}.{role}.json"
@@ -264,25 +309,32 @@ class Mirror:
             try:
                 return believe(files.read(here, LARGEST_LIST))[1]
             except (ValueError, OppetError):
-                here.unlink(missing_ok=True)
-        data, said = fetching.first(path, LARGEST_LIST, believe)
-        self._put(path, data, done)
+                pass  # it is fetched anew, and replaced if what comes is judged better
+        fresh[path], said = fetching.first(path, LARGEST_LIST, believe)
         return said
 
-    def _roots(self, fetching: Fetching, repository: str, done: Pulled) -> None:
-        """Every root from the first on: a till that slept walks all of them."""
+    def _roots(self, fetching: Fetching, repository: str, fresh: dict[str, bytes]) -> None:
+        """Every root from the first on: a till that slept walks all of them.
+
+        A cache that cannot judge asks for the newest it has anew: a false one must not stay when its source is mended.
+        """
         number = 1
         while (self.tree / f"{repository}/metadata/{number}.root.json").exists():
             number += 1
+        if self._judge is None and number > 1:
+            number -= 1
         while number <= MOST_ROOTS:
             path = f"{repository}/metadata/{number}.root.json"
             try:
                 data, said = fetching.first(path, LARGEST_ROOT, as_list)
             except NotPublishedError:
+                if self._judge is None:
+                    (self.tree / path).unlink(missing_ok=True)
                 return
             if said.version != number:
                 raise PublicationMalformedError(name=path, reason="another version than it is named by")
-            self._put(path, data, done)
+            if not self._same(path, data):
+                fresh[path] = data
             number += 1
 
     # --- small files ------------------------------------------------------------------------------------------------
@@ -610,9 +662,13 @@ def open_cache(
             told[what] = now
             tell(said)
 
+    judge = None
+    if settings.vendor_root and settings.chain_root:
+        paths = {VENDOR: base / settings.vendor_root, CHAIN: base / settings.chain_root}
+        judge = ListJudge(base / JUDGED, {name: files.read(path, LARGEST_ROOT) for name, path in paths.items()})
     mirror = Mirror(
         base / settings.folder, lambda: lines_to(settings, keepers, base), (store,),
-        Bounds(settings.most_mb << 20, settings.spare_mb << 20), makes_own=makes_own, tell=once,
+        Bounds(settings.most_mb << 20, settings.spare_mb << 20), makes_own=makes_own, tell=once, judge=judge,
         rate=Rate(settings.rate_kb_s << 10),
     )  # fmt: skip
     return Beat(mirror, settings.every_s)

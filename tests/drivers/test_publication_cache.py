@@ -9,10 +9,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tuf.api.metadata import Metadata, MetaFile, Snapshot, Targets, Timestamp
 
 from oppet.drivers.chunking import make_index, make_patches
 from oppet.drivers.obtaining import StoppedError
 from oppet.drivers.publication_cache import Beat, Bounds, Mirror, Pulled, as_list, names_in
+from oppet.drivers.publication_judge import ListJudge
 from oppet.release.found import Refused
 from oppet.release.terms import Goods, Software
 from tests.drivers.trees import FolderReader, an_image
@@ -201,3 +203,32 @@ def test_a_beat_pulls_by_itself_and_ends_when_told(world: World) -> None:
     assert heard[0].waiting == ""
     with pytest.raises(StoppedError):
         a_mirror(world).pull(lambda: True)
+
+
+def test_rl13_with_roots_at_hand_nobody_who_holds_online_keys_alone_empties_a_cache(world: World) -> None:
+    released(world, 2, an_image())
+    told: list[Refused] = []
+    source = FolderReader(world.base, "hq")
+    tree = world.base.parent / "cache"
+    judge = ListJudge(world.base.parent / "judged", world.roots)
+    mirror = Mirror(tree, lambda: [[source]], tell=told.append, free=lambda _: 1 << 40, judge=judge)
+    assert mirror.pull().releases == ["till-2"]
+    before = files_in(tree)
+    # head office is owned: a list without any release, shown by its online key; the people who sign releases did not sign it
+    world.chain.remove("targets", "software/till-2.index", now=world.now)
+    thief = Metadata[Targets].from_bytes((world.base / "chain/staged/targets.json").read_bytes())
+    metadata = world.base / "chain/metadata"
+    stamp = Metadata[Timestamp].from_file(str(metadata / "timestamp.json"))
+    snapshot = Metadata[Snapshot].from_file(str(metadata / f"{stamp.signed.snapshot_meta.version}.snapshot.json"))
+    snapshot.signed.version += 1
+    snapshot.signed.meta["targets.json"] = MetaFile(thief.signed.version)
+    stamp.signed.version += 1
+    stamp.signed.snapshot_meta = MetaFile(snapshot.signed.version)
+    thief.to_file(str(metadata / f"{thief.signed.version}.targets.json"))
+    snapshot.sign(world.online)
+    snapshot.to_file(str(metadata / f"{snapshot.signed.version}.snapshot.json"))
+    stamp.sign(world.online)
+    stamp.to_file(str(metadata / "timestamp.json"))
+    assert "refused" in mirror.pull().waiting
+    assert files_in(tree) == before
+    assert [(one.what, one.why, one.repository, one.source) for one in told] == [("cache", "threshold", "chain", "hq")]
