@@ -61,6 +61,7 @@ LONGEST_DARK_MS: Final = 600_000
 LARGEST_ANSWER: Final = 64 << 10
 BASE: Final = "base.json"  # what the machine itself carries: the digest of its lock
 IMAGES: Final = "images"
+LEFT: Final = "left.json"  # when the page of the release before was gone
 
 
 class SlotsThereError(RefusedError):
@@ -150,7 +151,7 @@ class FileSlots:
         self._rate, self._tell = rate, tell
         self._guard = threading.Lock()
         self._progress = Progress()
-        self._manifest = ""
+        self._manifest = self._ordered = ""
         self._work: threading.Thread | None = None
         self._checking: threading.Thread | None = None
         self._stop = threading.Event()
@@ -181,7 +182,9 @@ class FileSlots:
     def _first(self) -> Standing:
         folder, slot = self._ours.folder, self._ours.slot
         running = _software(folder / slot)
-        dark = max(0, _counter() - self._ours.at) if self._ours.at else 0
+        left = launcher.read(folder / LEFT)
+        at = int(left["at"]) if running is not None and left.get("image") == running.image else self._ours.at
+        dark = max(0, _counter() - at) if at else 0
         began = Began(self._ours.before, dark if dark <= LONGEST_DARK_MS else 0) if self._ours.trial else None
         seen = tuple(
             SlotSeen(name, said.release, said.image, True) for name in ("a", "b") if (said := _software(folder / name))
@@ -241,15 +244,20 @@ class FileSlots:
             raise TargetRefusedError(name=f"slot {progress.slot}", why="slot_changed", reason="not what was tested")
         order = {"image": image, "manifest": self._manifest, "release": progress.release, "at": _counter()}
         try:
+            launcher.remove(folder / LEFT)
             launcher.write(folder / launcher.ORDER, order)
         except OSError as error:
             raise files.FileTroubleError(file=str(folder), reason=error.strerror or "unwritable") from error
+        self._ordered = image
 
     def followed(self) -> bool:
         """After `switch`: whether the next release is loaded and waits for the journal. Who ends before that is dark for longer."""
         return (self._ours.folder / launcher.FOLLOWER).exists()
 
     def close(self) -> None:
+        if self._ordered:
+            with contextlib.suppress(OSError):  # only the next one's word for how long it was dark hangs on it
+                launcher.write(self._ours.folder / LEFT, {"image": self._ordered, "at": _counter()})
         with self._guard:
             self._end_work()
         for thread in (self._work, self._checking):

@@ -405,7 +405,12 @@ def test_rl11_a_release_comes_is_tested_in_its_slot_and_is_ordered(shelf: Callab
     assert progress.fetched > 0
     assert chosen(here.place) == "a", "nobody has asked for the switch"
     port.switch(here.software.image)
+    port.close()
     assert chosen(here.place) == "b"
+    told = slots.Launched(here.place, "b", -1, -1, -1, trial=True, before=1, at=1)
+    began = slots.FileSlots(told, here.place / "settings.json", OneTarget(None), list).now().began
+    assert began is not None
+    assert began.dark_ms < 60_000, "from when the page was gone"
 
 
 def test_rl11_a_release_that_fails_its_self_test_is_never_ordered(shelf: Callable[..., Shelf]) -> None:
@@ -472,7 +477,7 @@ def test_rl11_a_first_run_knows_what_ran_before_and_proves_itself_once(tmp_path:
     began = mine.now().began
     assert isinstance(began, Began)
     assert began.before == 1
-    assert 40 <= began.dark_ms < 60_000
+    assert 40 <= began.dark_ms < 60_000, "from the order, where nobody said when the page was gone"
     mine.proven()
     assert chosen(place) == "b"
     assert state(place)["active"] == "b"
