@@ -31,7 +31,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> People:
         request = people.root / "r.request"
         words = ("prepare", people.pub / "chain", image, "--number", 7, "--version", "0.7.0", "--request", request)
         assert people.say(*words) == 0
-        words = (
+        change = (
             "rotate",
             people.pub / "chain",
             "--out",
@@ -41,7 +41,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> People:
             "--request",
             request,
         )
-        assert people.say(*words) == 0
+        assert people.say(*change) == 0
     return people
 
 
