@@ -86,6 +86,10 @@ class OfferUnfitError(RefusedError):
     sentence = N_("That is no offer: {reason}.")
 
 
+class NoOfferError(RefusedError):
+    sentence = N_("There is no offer “{offer}” here.")
+
+
 class ArticlesRejectedError(RefusedError):
     sentence = N_(
         "{count} records of it would be set aside by every till, first {number}: {field}, {reason}. Nothing was taken in."
@@ -380,8 +384,11 @@ def offer(request: Asked, desk: Desk, hq: Hq, number: FromPath[int], data: Field
 
 @post("/publish/{number:int}/offer/end", opt=PUBLISHERS, include_in_schema=False, sync_to_thread=True, status_code=303)
 def offer_end(request: Asked, desk: Desk, hq: Hq, number: FromPath[int], data: Fields) -> Response[str]:
-    form = Form(data)
-    return _edited(request, desk, hq, publishing_of(hq).store.draft(number), form, without=[form.some_text("id", 40)])
+    form, publishing = Form(data), publishing_of(hq)
+    draft, gone = publishing.store.draft(number), form.some_text("id", 40)
+    if gone not in [one.id for one in publishing.catalogue(draft.digest, publishing.store.document(number)).promotions]:
+        raise NoOfferError(offer=gone)
+    return _edited(request, desk, hq, draft, form, without=[gone])
 
 
 Upload = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.MULTI_PART)]

@@ -261,6 +261,7 @@ def test_an_offer_is_put_in_and_taken_out(alva: Person, store: HqPublications) -
     assert "That is no offer" in alva.send(f"{draft}/offer", 400, version=2, **{**offer, "id": "å!"})
     assert "777" in alva.send(f"{draft}/offer", 400, version=2, **{**offer, "articles": "777"})
     alva.send(f"{draft}/offer/end", version=2, id="v48-1")
+    assert "There is no offer" in alva.send(f"{draft}/offer/end", 400, version=3, id="v48-1")
     assert "v48-1" not in [one.id for one in decode(store.document(store.drafts()[0].id)).promotions]
 
 
