@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import queue
 import sys
 import threading
@@ -33,6 +34,7 @@ from oppet.release.goods_intake import ASSORTMENT, FACTORY, Charged, Errand, Out
 
 __all__ = ["Fetch", "GoodsHands", "fetch_by", "start_with"]
 
+LOG = logging.getLogger("oppet.goods")
 CHARGED: Final = "charged.json"
 LARGEST_CHARGED: Final = 4096
 END_S: Final = 5.0  # what a till that ends waits for a source that is slow
@@ -132,6 +134,11 @@ class GoodsHands:
             return Weighed("away")
         except (UntrustedError, BrokenAssortmentError) as error:
             return Weighed("malformed", (("reason", clip(str(error), 200)),))
+        except _EndedError:
+            raise
+        except Exception:
+            LOG.exception("goods could not be read")  # our own mistake: the till sells on, the next look tries again
+            return Weighed("away")
 
     def _kept_or_fetched(self, errand: Errand) -> bytes:
         found = errand.found

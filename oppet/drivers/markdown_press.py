@@ -7,6 +7,7 @@ publishes into its own tree alone, with the WAN cut, and no till believes more o
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ from tuf.api.metadata import Metadata, Root, Targets
 from tuf.api.serialization import DeserializationError
 
 from oppet.base import canonical
-from oppet.base.clock import utc_text
+from oppet.base.clock import parse_utc, utc_text
 from oppet.base.errors import OppetError, RefusedError
 from oppet.base.words import N_
 from oppet.drivers import files
@@ -34,6 +35,8 @@ LARGEST_PART: Final = 1 << 20
 MOST_PARTS: Final = 200
 EXPIRES: Final = Expires(snapshot=30, timestamp=30)  # a node that is off for a month: its mark-downs ended long before
 AGAIN_MS: Final = DAY_MS  # lists are dated anew once a day
+LOOK_MS: Final = 3_600_000  # and looked at once an hour
+FIRST_MS: Final = parse_utc("2026-01-01T00:00:00.000Z")
 
 
 class NotListedError(RefusedError):
@@ -48,6 +51,7 @@ class MarkDownPress:
         self._place = tree / STORE / store
         self._signer = service_signer(folder / KEY, make=True)
         self._guard = threading.Lock()
+        self._looked = -LOOK_MS
 
     @property
     def key(self) -> str:
@@ -80,7 +84,8 @@ class MarkDownPress:
             repository = self._repository()
             if repository is None:
                 raise NotListedError(key=self.key)
-            number = self.listed()[0] + 1
+            # Seconds, so that a node that lost its disk does not begin again below what its tills have taken.
+            number = max(self.listed()[0] + 1, (now - FIRST_MS) // 1000)
             said = canonical.encode(StoreMarkDowns(self._store, markdowns))
             for name in repository.lists(ROLE).targets:
                 repository.remove(ROLE, name)
@@ -93,6 +98,9 @@ class MarkDownPress:
 
     def refresh(self, now: int) -> None:
         """Date the lists anew, once a day, so that tills go on believing them."""
+        if 0 <= now - self._looked < LOOK_MS:
+            return
+        self._looked = now
         with self._guard:
             repository = self._repository()
             if repository is None or not repository.published:
@@ -102,12 +110,14 @@ class MarkDownPress:
                 repository.publish(self._signer, now)
 
     def _repository(self) -> Repository | None:
-        if (self._place / "metadata" / "1.root.json").exists() or (self._place / "staged" / "root.json").exists():
+        """Ours as it is; made of the parts that came down where there is none, or where the chain's people made it anew."""
+        parts, mine = self._parts(), self._root()
+        if mine is not None and (parts is None or parts[0] == mine):
             return Repository(self._place, EXPIRES)
-        parts = self._parts()
         if parts is None:
             return None
         root, top = parts
+        shutil.rmtree(self._place, ignore_errors=True)
         files.folder(self._place / "metadata")
         staged = files.folder(self._place / "staged")
         expires = Metadata[Targets].from_bytes(top).signed.expires
@@ -116,21 +126,28 @@ class MarkDownPress:
         files.write(staged / "root.json", root)  # last: it says that the others are there
         return Repository(self._place, EXPIRES)
 
+    def _root(self) -> bytes | None:
+        for place in ("metadata/1.root.json", "staged/root.json"):
+            if (self._place / place).exists():
+                return files.read(self._place / place, LARGEST_PART)
+        return None
+
     def _parts(self) -> tuple[bytes, bytes] | None:
         """The root that names this key, and the top list that it covers, among the chain's targets that came down."""
-        roots = self._came("root")
-        tops = self._came("targets")
+        roots, tops = self._came("root"), self._came("targets")
         mine = self._signer.public_key.keyid
-        for root in roots:
-            signed = root[1].signed
-            if not isinstance(signed, Root) or mine not in signed.roles["timestamp"].keyids:
+        for root_bytes, root in roots:
+            if not isinstance(root.signed, Root) or mine not in root.signed.roles["timestamp"].keyids:
                 continue
-            for top in tops:
+            for top_bytes, top in tops:
+                delegations = top.signed.delegations if isinstance(top.signed, Targets) else None
+                if delegations is None or mine not in delegations.keys:
+                    continue
                 try:
-                    root[1].verify_delegate("targets", top[1])
+                    root.verify_delegate("targets", top)
                 except UnsignedMetadataError:
                     continue
-                return root[0], top[0]
+                return root_bytes, top_bytes
         return None
 
     def _came(self, part: str) -> list[tuple[bytes, Metadata[Root] | Metadata[Targets]]]:
@@ -142,7 +159,7 @@ class MarkDownPress:
                 found.append((data, Metadata.from_bytes(data)))
             except (OppetError, DeserializationError):
                 continue
-        return found
+        return sorted(found, key=lambda one: one[1].signed.expires, reverse=True)  # the newest first
 
     def _sweep(self, repository: Repository) -> None:
         """What no list names any more goes; tills hold what they took."""

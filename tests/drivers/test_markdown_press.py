@@ -47,20 +47,33 @@ def test_rl9_a_node_publishes_for_its_own_store_when_its_key_is_listed(tmp_path:
     shutil.copytree(world.base, tmp_path / "tree")  # what the cache pulls
     assert MarkDownPress(tmp_path / "node", tmp_path / "tree", "S01").key == press.key
     assert press.ready()
-    assert press.publish((SHORT,), world.now) == 1
-    assert press.publish((SHORT, SHORT), world.now) == 2
-    assert press.listed() == (2, (SHORT, SHORT))
+    first = press.publish((SHORT,), world.now)
+    assert press.publish((SHORT, SHORT), world.now) == first + 1
+    assert press.listed() == (first + 1, (SHORT, SHORT))
 
     till = Publications(tmp_path / "trust", world.roots, "S01")
     found = till.look([FolderSource("node", tmp_path / "tree")], world.now)
-    assert [(one.name, one.goods.number) for one in found.goods] == [("store/S01/markdowns-2.json", 2)]
+    assert [(one.name, one.goods.number) for one in found.goods] == [
+        (f"store/S01/markdowns-{first + 1}.json", first + 1)
+    ]
     assert found.goods[0].goods.valid_from == utc_text(world.now)
     other = Publications(tmp_path / "other", world.roots, "S02")
     assert other.look([FolderSource("node", tmp_path / "tree")], world.now).goods == ()
 
-    assert press.publish((), world.later(DAY)) == 3
-    assert press.listed() == (3, ())
+    third = press.publish((), world.later(DAY))
+    assert third > first + 1
+    assert press.listed() == (third, ())
     assert len(list((tmp_path / "tree" / "store" / "S01" / "targets").rglob("*.json"))) == 1
+
+    # The disk is lost, the key with it: listed anew, the tills take the new node's next mark-downs.
+    shutil.rmtree(tmp_path / "tree")
+    rebuilt = MarkDownPress(tmp_path / "again", tmp_path / "tree", "S01")
+    shutil.rmtree(world.base.parent / "desk")
+    list_key(world, rebuilt)
+    shutil.copytree(world.base, tmp_path / "tree")
+    assert rebuilt.publish((SHORT,), world.later(DAY)) > third
+    found = till.look([FolderSource("node", tmp_path / "tree")], world.now)
+    assert [one.goods.number > third for one in found.goods] == [True]
 
 
 def test_rl9_lists_are_dated_anew_once_a_day_and_another_nodes_root_is_not_taken(tmp_path: Path) -> None:
@@ -74,6 +87,7 @@ def test_rl9_lists_are_dated_anew_once_a_day_and_another_nodes_root_is_not_taken
     repository = Repository(tmp_path / "tree" / "store" / "S01")
     before = repository.version("timestamp")
     press.refresh(world.now + 1000)
+    press.refresh(world.now + 2000)
     assert repository.version("timestamp") == before
     press.refresh(world.now + 2 * DAY)
     assert repository.version("timestamp") == before + 1

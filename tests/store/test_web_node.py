@@ -61,6 +61,7 @@ def test_r20_the_pages_of_a_real_node_show_what_its_till_sent(node: Node) -> Non
         assert "10,00 kr" in client.get("/").text
         assert "parked since" in client.get("/baskets").text
         assert "510,00 kr" in client.get("/till/S01-K1").text
+        assert node.markdowns().key in client.get("/mark-downs").text  # nobody has listed it yet
         assert "S01-node" not in client.get("/").text + client.get("/new").text  # its own journal is no till's
 
 
