@@ -12,7 +12,7 @@ MO := $(PO:.po=.mo)
 POT := var/oppet.pot
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test check format format-check lint types imports bench bench-chain bench-year faults sim sim-planted rehearse rollout kill lock words clean
+.PHONY: help setup demo test check format format-check lint types imports bench bench-chain bench-year faults sim sim-planted rehearse rollout kill versions lock words clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,9 @@ sim-planted: setup  ## every planted bug looked for from seed 1 on
 
 kill: setup  ## SIGKILL of the real process at 200 moments under load
 	@$(PYTEST) -m "kill"
+
+versions: setup  ## every pair of releases N, N−1, N−2 of node and till, and the switch between slots
+	@$(PYTEST) -m "long" tests/rollout/test_versions.py tests/rollout/test_switch_bench.py
 
 lock: setup  ## make the locks in requirements/ again from pyproject.toml (LOCK_FLAGS=--upgrade for newer releases)
 	@scripts/lock $(LOCK_FLAGS)
