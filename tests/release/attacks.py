@@ -60,9 +60,9 @@ class Scene:
             shutil.copytree(tree, into)
         return Forger(self.world, column, into)
 
-    def victim(self, *, canary: bool = False, floor: int = 0) -> Victim:
+    def victim(self, *, canary: bool = False, store: str = "S09") -> Victim:
         self.made += 1
-        return Victim(self, self.folder / f"till-{self.made}", canary=canary, floor=floor)
+        return Victim(self, self.folder / f"till-{self.made}", "S01" if canary else store)
 
 
 def a_scene(folder: Path) -> Scene:
@@ -83,14 +83,14 @@ def a_scene(folder: Path) -> Scene:
 class Victim:
     """A real till that looks: its journal, its register, its client's folder, its intake; slots that would take anything."""
 
-    def __init__(self, scene: Scene, folder: Path, *, canary: bool, floor: int) -> None:
+    def __init__(self, scene: Scene, folder: Path, store: str) -> None:
         folder.mkdir()
         self.scene = scene
-        self.store, till = ("S01", "S01-K1") if canary else ("S09", "S09-K1")
+        self.store, till = store, f"{store}-K1"
         self.till, self.shop = a_till(folder, clock=FakeClock(scene.world.now))
         self.publications = Publications(folder / "trust", scene.world.roots, self.store, total_s=4.0)
         self.slots = FakeSlots(running=scene.running)
-        self.me = Me(self.store, till, 1, key_of(till), "x86_64", 1, a_pace(), floor=floor)
+        self.me = Me(self.store, till, 1, key_of(till), "x86_64", 1, a_pace())
         self.found = Found()
         self.intake = Intake(self, self.slots, self.me, ALWAYS)
         self.intake.begin()
@@ -110,7 +110,7 @@ class Victim:
         return self.till.desk.now()
 
     def time_believed(self) -> bool:
-        return True
+        return not self.till.desk.in_doubt()
 
     def between(self) -> bool:
         return self.till.desk.between()

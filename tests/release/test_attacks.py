@@ -13,6 +13,7 @@ from tests.conftest import ROOT
 from tests.payments.page import keep_row
 from tests.release import attacks
 from tests.release.attacks import ROWS, Row, Scene
+from tests.release.attacks_beside import BESIDE, Beside
 from tests.release.forging import COLUMNS
 
 PAGE = ROOT / "docs" / "security.md"
@@ -26,7 +27,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_rl1_rl3_rl4_rl5_rl6_rl7_rl10_an_attack_ends_as_the_table_says(scene: Scene, row: Row) -> None:
-    cells = []
+    cells: list[str] = []
     for column in COLUMNS:
         said = row.cells[column]
         if column == "mitm":  # a node's key signs none of these lists: what it can do is what anybody on the wire can
@@ -34,6 +35,19 @@ def test_rl1_rl3_rl4_rl5_rl6_rl7_rl10_an_attack_ends_as_the_table_says(scene: Sc
         elif not said.startswith("–"):
             assert attacks.ran(scene, row, column) == said, (row.name, column)
         cells.append(said)
+    keep_row("attacks", HEADS, row.name, cells, PAGE)
+
+
+@pytest.mark.parametrize("row", BESIDE, ids=lambda row: row.name)
+def test_rl6_rl7_rl8_rl9_rl11_rl13_an_attack_beside_the_lists_ends_as_the_table_says(
+    scene: Scene, tmp_path: Path, row: Beside
+) -> None:
+    for number, (word, run) in enumerate(row.runs.items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert run(scene, folder) == word
+    cells = [row.cells[column] for column in COLUMNS]
+    assert {cell for cell in cells if not cell.startswith("–")} == set(row.runs)
     keep_row("attacks", HEADS, row.name, cells, PAGE)
 
 
@@ -47,7 +61,11 @@ def test_only_vendor_and_chain_together_bring_software_of_their_own_to_any_till(
 def test_the_page_explains_every_word_of_the_table() -> None:
     page = PAGE.read_text(encoding="utf-8")
     words = {
-        word for row in ROWS for cell in row.cells.values() if not cell.startswith("–") for word in cell.split(", ")
+        word
+        for row in (*ROWS, *BESIDE)
+        for cell in row.cells.values()
+        if not cell.startswith("–")
+        for word in cell.split(", ")
     }
     assert all(f"*{word}*" in page for word in words), words
     assert Path(ROOT / "docs" / "security.md").exists()
