@@ -92,8 +92,9 @@ def _fixed(image: Path, into: Path, built: int) -> Path:
     def content() -> Iterator[tuple[str, bytes]]:
         with tarfile.open(image) as archive:
             for member in archive:
-                data = (archive.extractfile(member) or into.open("rb")).read()
-                if member.name != HEAD:
+                file = archive.extractfile(member)
+                if file is not None and member.name != HEAD:
+                    data = file.read()
                     fixed = member.name.rpartition("/")[2] in FIXED and member.name.startswith("lib/oppet/")
                     yield member.name, data + b"\n# one line more than before\n" if fixed else data
 
