@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from securesystemslib.signer import CryptoSigner, Key, Signer, SSlibKey
 
 from oppet.base.errors import RefusedError, UntrustedError
+from oppet.drivers import signing_keys
 from oppet.drivers.repositories import make_signer
 from oppet.signing import ceremony
 from oppet.signing.requests import RequestUnfitError, drafts_of, read_request
-from tests.signing.people import People, hold_ceremonies, quick
+from tests.signing.people import PHRASE, People, hold_ceremonies, quick
 
 Twist = Callable[[dict[str, Any]], None]
 
@@ -155,6 +157,35 @@ def test_a_token_that_is_not_there_is_said(
     said = people.refused(capsys, "key", people.root / "t", "--holder", "T", "--token", "hsm:2?label=T")
     assert "This machine cannot speak to tokens" in said or "The token does not answer" in said
     assert not [*people.root.glob("t/*.key")]
+
+
+class Tokens:
+    """A stand-in for the makers' library: one token with one key, opened by its PIN."""
+
+    KEY = CryptoSigner.generate_ecdsa()
+
+    @classmethod
+    def import_(cls, number: int | None, label: str | None, pin: Callable[[str], str]) -> tuple[str, Key]:
+        assert (number, label, pin("pin")) == (2, "E", PHRASE)
+        return "hsm:2?label=E", SSlibKey.from_dict(cls.KEY.public_key.keyid, cls.KEY.public_key.to_dict())
+
+    @classmethod
+    def from_priv_key_uri(cls, address: str, key: Key, pin: Callable[[str], str]) -> Signer:
+        assert (address, pin("pin")) == ("hsm:2?label=E", PHRASE)
+        return cls.KEY
+
+
+def test_rl15_a_token_signs_like_a_stick(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing_keys, "HSMSigner", Tokens)
+    stick, request = people.stick("chain", "E"), people.root / "e.request"
+    assert people.say("drop", people.pub / "chain", "--yes") == 0
+    assert people.say("key", stick, "--holder", "E", "--role", "targets", "--token", "hsm:2?label=E") == 0
+    assert people.say("rotate", people.pub / "chain", "--stick", stick, "--request", request) == 0
+    people.sign("chain", request, "A", "B", "C", "E")
+    assert people.publish("chain", request) == 0
+    assert people.say("refresh", people.pub / "chain", "--role", "targets", "--request", request) == 0
+    people.sign("chain", request, "E", "A")
+    assert people.publish("chain", request) == 0
 
 
 def test_rl15_a_pace_that_no_till_would_count_is_not_held_a_ceremony_with(
