@@ -244,3 +244,21 @@ def test_rl9_a_store_gets_a_repository_of_its_own_in_two_requests(
         shutil.copy(people.root / "node.key", people.root / "node" / f"{name}.key")
     assert people.say("publish", people.pub / "store/S01", "--online", people.root / "node") == 0
     believed(people, "store/S01")
+
+
+def test_rl15_requests_of_many_stores_are_signed_in_one_go_or_none(
+    people: People, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = []
+    for store in ("S01", "S02"):
+        files.append(people.root / f"{store}.request")
+        words = ("store-root", people.pub / "chain", store, "--request", files[-1], "--key", "ab" * 32)
+        assert people.say(*words) == 0
+    stick = people.stick("chain", "A")
+    said = people.told(capsys, "sign-as-chain", *files, "--stick", stick, "--yes")
+    assert said["repositories"] == ["store/S01", "store/S02"]
+    before = files[0].read_bytes()
+    people.sign("chain", files[1], "B")
+    again = ("sign-as-chain", *files, "--stick", people.stick("chain", "B"), "--yes")
+    assert "B has signed this already" in people.refused(capsys, *again)
+    assert files[0].read_bytes() == before
