@@ -68,7 +68,7 @@ SWITCH_EXIT: Final = 75  # the till's: start the other slot (release/ports.py)
 SLOT_CHANGED: Final = 76  # the started process met bytes that were not checked
 NO_SLOT: Final = 70  # no slot is whole
 STATE, ORDER, PROVEN, RETURNED = "state.json", "order.json", "proven.json", "returned.json"
-FOLLOWER, NEXT = "follower.json", "next"
+FOLLOWER, COPY, NEXT = "follower.json", "state.copy.json", "next"
 MANIFEST: Final = "slot.json"
 LAUNCHED: Final = "OPPET_LAUNCHED"  # what a started process is told, as JSON
 MOST_FILES: Final = 20_000
@@ -341,7 +341,7 @@ class Launcher:
 
     def settle(self) -> None:
         """Read the state; take in what the till left: that a release works, that another is to start."""
-        self.state = read(self.folder / STATE)
+        self.state = read(self.folder / STATE) or read(self.folder / COPY)  # a rotten sector shall not cost a till
         remove(self.folder / FOLLOWER)
         proven = read(self.folder / PROVEN)
         trying = self.state.get("trying", "")
@@ -389,15 +389,16 @@ class Launcher:
 
     def _take(self, order: Mapping[str, Any]) -> None:
         """Put the release that waits in `next/` into the slot that does not run; from now on it is tried."""
-        if self.state.get("trying") or order.get("image") in {"", None, self._held(self.state.get("active", "a"))}:
+        image, manifest = str(order.get("image", "")), str(order.get("manifest", ""))
+        if self.state.get("trying") or not manifest or image in ("", self._held(self.state.get("active", "a"))):
             return  # one at a time; and what runs need not be tried
         slot = "b" if self.state.get("active", "a") == "a" else "a"
         fresh, place = self.folder / NEXT, self.folder / slot
-        if _manifest_of(fresh) == order["manifest"]:
+        if _manifest_of(fresh) == manifest:
             remove(place)
             fresh.replace(place)
             _make_durable(self.folder)
-        if _manifest_of(place) != order["manifest"]:
+        if _manifest_of(place) != manifest:
             self._note(slot, "slot_changed", NEXT, order)
             return
         fresh_one = {key: order.get(key) for key in ("image", "manifest", "release")} | {"proven": False}
@@ -427,6 +428,7 @@ class Launcher:
         if not self.state.get("trying") and active in held:
             self.state["held"] = held | {active: held[active] | {"proven": True}}
         write(self.folder / STATE, self.state)
+        write(self.folder / COPY, self.state)
 
     # -- running
 

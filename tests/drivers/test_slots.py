@@ -108,8 +108,20 @@ def test_rl11_an_order_for_something_else_than_was_tested_is_not_followed(tmp_pa
     order(place, said | {"manifest": "ee" * 32})
     assert chosen(place) == "a"
     assert returned_of(place)["why"] == "slot_changed"
-    (place / launcher.ORDER).write_bytes(b"{torn")
-    assert chosen(place) == "a"
+    for torn in (b"{torn", b'{"image": [], "manifest": {}}', b"[]", b'{"image": "x"}'):
+        (place / launcher.ORDER).write_bytes(torn)
+        assert chosen(place) == "a"
+
+
+def test_rl11_a_note_that_cannot_be_read_any_more_does_not_stop_the_till(tmp_path: Path) -> None:
+    place = a_slot_folder(tmp_path)
+    said = staged(place, 2)
+    order(place, said)
+    assert chosen(place) == "b"
+    launcher.write(place / launcher.PROVEN, {"image": said["image"]})
+    assert chosen(place) == "b"
+    (place / launcher.STATE).write_bytes(b"rotten")
+    assert chosen(place) == "b"
 
 
 def changed(path: Path) -> None:
