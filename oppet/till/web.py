@@ -346,7 +346,7 @@ def health(counter: Desk) -> dict[str, Any]:
             "closed_units": sorted(desk.state.closed_units),
             "disk_free_mb": desk.free_mb(),
             "copies": copies_health(counter.till),
-            "prices": desk.state.prices,
+            "prices": desk.catalogue.version,
             "runs": desk.state.runs,
             "release": desk.state.releases.release,
             "updates": updates_health(counter),
