@@ -214,7 +214,7 @@ class Intake:
         self._held_ms = self._dwell_ms = self._ran_ms = 0  # not written down yet
         self._counted: tuple[int, str] | None = None  # release and image whose dwell is being counted
         self._evidence: tuple[object, Evidence] | None = None
-        self._seen_at = self._moved_at = -DAY_MS
+        self._seen_at = self._moved_at = self._held_at = -DAY_MS
         self._new: list[int] = []  # when refusals were told, within the hour
         self._tries: dict[str, tuple[int, int]] = {}  # image → how often a fetch failed, and when it last did
         self._under_way = False
@@ -419,13 +419,14 @@ class Intake:
         ledger = self._hands.ledger()
         assert ledger.first is not None, "begin writes it"
         last = ledger.paces[-1] if ledger.paces else ledger.first
-        if root <= last.root or pace == last.pace:
-            return
+        if root <= last.root or pace == last.pace or self._hands.counter() - self._held_at < HOUR_MS:
+            return  # a root an hour: whoever has its keys delays itself, and does not fill the journal
         if why := sound_pace(pace):
             facts = (Fact("root", str(root)), Fact("canaries", str(len(pace.canaries))))
             self._refuse(PublicationRefused("metadata", why, root, repository=CHAIN, facts=facts))
             return
         self._flush()  # the one before was held so long; from now on it is this one
+        self._held_at = self._hands.counter()
         now, _ = ledger.pace_of()
         assert now is not None, "there is a first"
         said = canonical.encode(pace).decode()

@@ -86,7 +86,10 @@ class DeskHands:
 
     def between(self) -> bool:
         desk = self._till.desk
-        return desk.between() and not desk.state.attempts() and not desk.state.unprinted and self.idle()
+        under_way = any(
+            one.live for one in desk.state.attempts()
+        )  # an unclear one may stay so for days, and survives a restart
+        return desk.between() and not under_way and not desk.state.unprinted and self.idle()
 
     def paying(self) -> bool:
         """Whether a customer is paying: what comes down then gives way. Asked from other threads too."""

@@ -449,6 +449,15 @@ def test_rl5_a_pace_that_is_being_held_costs_few_entries() -> None:
     assert len(till.hands.bodies(PaceHeld)) == 2
 
 
+def test_rl5_whoever_signs_a_root_a_minute_does_not_fill_the_journal() -> None:
+    till, look = Taking(), a_look()
+    for number in range(120):
+        till.look = replace(look, root=number + 2, pace=a_pace(dwell_min=700 + number))
+        till.beats(1)
+    assert len(till.hands.bodies(PaceHeld)) <= 4
+    assert till.hands.folded.pace_of()[0] == a_pace()
+
+
 # --- bounded, and said ------------------------------------------------------------------------------------------------------
 
 
