@@ -51,9 +51,10 @@ class Sum:
         self.runs = self.till_hours = 0
         self.worst: Counter[str] = Counter()
         self.broken: list[Result] = []
+        self.last: Result | None = None
 
     def add(self, result: Result) -> None:
-        self.runs += 1
+        self.runs, self.last = self.runs + 1, result
         self.till_hours += result.till_hours
         for name in ("checked", "installed", "refused", "waited", "faults", "deeds"):
             self.counted[name].update(getattr(result, name))
@@ -72,6 +73,8 @@ class Sum:
             {"seed": one.seed, "thief": list(one.thief), "law": one.broken[0].law, "what": one.broken[0].what}
             for one in self.broken
         ]
+        if self.runs == 1 and self.last is not None:
+            told["reached_at_hours"] = self.last.reached  # what scripts/rollout_picture.py draws
         return told
 
 
@@ -157,7 +160,9 @@ def _results(first: int, runs: int, processes: int, one: Callable[[int], Result]
 def _print(told: dict[str, Any]) -> None:
     table = Table(title="oppet rollout", show_header=False)
     for name, value in told.items():
-        if isinstance(value, dict):
+        if name == "reached_at_hours":
+            table.add_row("stores reached", ", ".join(f"{key} {len(hours)}" for key, hours in value.items()))
+        elif isinstance(value, dict):
             table.add_section()
             for key, number in value.items():
                 table.add_row(f"{name}: {key}".replace("_", " "), str(number))

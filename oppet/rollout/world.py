@@ -62,7 +62,7 @@ class Result(msgspec.Struct, frozen=True):
     deeds: dict[str, int]
     stores: int
     till_hours: int
-    reached: dict[str, list[float]]  # honest, poison → hours at which another store was reached
+    reached: dict[str, list[float]]  # honest, poison, each release → hours at which another store was reached
 
 
 class People:
@@ -284,13 +284,14 @@ class World:
     # --- what came of it
 
     def told(self, seed: int) -> Result:
-        honest = {self.first.custom.image, self.second.custom.image}
-        reached: dict[str, dict[str, float]] = {"honest": {}, "poison": {}}
+        honest = {self.first.custom.image: "release 2", self.second.custom.image: "release 3"}
+        reached: dict[str, dict[str, float]] = {"honest": {}, "poison": {}, "release 2": {}, "release 3": {}}
         sorts: Counter[str] = Counter()
         for one in self.laws.installed:
             sort = "honest" if one.image in honest else "poison"
             sorts[sort] += 1
-            reached[sort].setdefault(one.till.store, _hours(one))
+            for name in {sort, honest.get(one.image, sort)}:
+                reached[name].setdefault(one.till.store, _hours(one))
         refused: Counter[str] = Counter()
         waited: Counter[str] = Counter()
         for till in self.tills:
