@@ -13,35 +13,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from oppet.drivers import files
-from oppet.drivers.pins import digest_of
 from oppet.till.main import open_till
 from oppet.till.web import create_app
 from oppet.yardstick.measure import conditions, result
-from oppet.yardstick.store import big_assortment, scratch
+from oppet.yardstick.store import prepare_till, scratch
 
-__all__ = ["main", "prepare_till", "run"]
+__all__ = ["main", "run"]
 
 IMPORTS = "import oppet.till.main, oppet.till.web"
-
-
-def prepare_till(folder: Path, articles: int) -> Path:
-    """A till's files with so many articles; gives its settings."""
-    files.write(folder / "assortment.json", big_assortment(articles))
-    files.write(
-        folder / "staff.json", msgspec.json.encode([{"number": 1, "role": "manager", "pin": digest_of("1111")}])
-    )
-    settings = {
-        "till": "B1", "store": "B", "company": "Mätköp", "org_no": "5566778899", "address": "Provvägen 1", "register": "B1",
-        "manufacturing_no": "BENCH-1", "folder": "till", "assortment": ["assortment.json"], "staff": "staff.json",
-        "units": [{"protocol": "xccsp", "unit": "NOBODY1", "host": "127.0.0.1", "port": 1}],
-        "printers": [{"kind": "screen", "name": "screen"}],
-    }  # fmt: skip
-    path = folder / "settings.json"
-    files.write(path, msgspec.json.encode(settings))
-    return path
 
 
 def _seconds(words: list[str]) -> float:

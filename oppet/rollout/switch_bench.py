@@ -21,11 +21,10 @@ from typing import Any
 import msgspec
 
 from oppet.base import canonical
-from oppet.bench.start import prepare_till
 from oppet.drivers import files, launcher, serving, slots
 from oppet.signing.build import Plan, build_release
 from oppet.yardstick.measure import conditions, result
-from oppet.yardstick.store import scratch
+from oppet.yardstick.store import prepare_till, scratch
 
 __all__ = ["run"]
 

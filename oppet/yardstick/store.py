@@ -9,10 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from oppet.base.signing import Signer
 from oppet.drivers import files
 from oppet.drivers.clock import SystemClock
 from oppet.drivers.journal_file import JournalFile
+from oppet.drivers.pins import digest_of
 from oppet.goods.assortment import merge
 from oppet.goods.catalogue import Catalogue
 from oppet.journal.kinds import EpochOpened, Original, Receipt
@@ -26,7 +29,7 @@ from oppet.sale.rights import Staff
 from oppet.yardstick.assortment import ARTICLES, PROMOTIONS, filled_up
 from oppet.yardstick.in_process import InstantUnit, NoPaper
 
-__all__ = ["BENCHES", "big_assortment", "demo_assortment", "open_for_bench", "scratch"]
+__all__ = ["BENCHES", "big_assortment", "demo_assortment", "open_for_bench", "prepare_till", "scratch"]
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 SECRET = bytes(range(32))  # a benchmark's journal proves nothing
@@ -54,6 +57,23 @@ def scratch() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def prepare_till(folder: Path, articles: int) -> Path:
+    """A till's files with so many articles; gives its settings."""
+    files.write(folder / "assortment.json", big_assortment(articles))
+    files.write(
+        folder / "staff.json", msgspec.json.encode([{"number": 1, "role": "manager", "pin": digest_of("1111")}])
+    )
+    settings = {
+        "till": "B1", "store": "B", "company": "Mätköp", "org_no": "5566778899", "address": "Provvägen 1", "register": "B1",
+        "manufacturing_no": "BENCH-1", "folder": "till", "assortment": ["assortment.json"], "staff": "staff.json",
+        "units": [{"protocol": "xccsp", "unit": "NOBODY1", "host": "127.0.0.1", "port": 1}],
+        "printers": [{"kind": "screen", "name": "screen"}],
+    }  # fmt: skip
+    path = folder / "settings.json"
+    files.write(path, msgspec.json.encode(settings))
+    return path
 
 
 def no_codes(code: str) -> tuple[Original, Receipt]:  # noqa: ARG001 - the port's word
