@@ -63,8 +63,8 @@ class _Known:
         default_factory=dict
     )  # image, urgent → when enough canaries first vouched
     urgent: set[str] = field(default_factory=set)
-    ill: set[str] = field(default_factory=set)  # images that a pinned canary says do not work
-    chosen: int | None = None
+    ill: dict[str, int] = field(default_factory=dict)  # image that a pinned canary says does not work → since when
+    chosen: dict[int, int] = field(default_factory=dict)  # release → when a plan that chose it was last shown
     seen: object = None
 
 
@@ -121,7 +121,8 @@ class Laws:
     ) -> None:  # fmt: skip
         """A till believed these lists: from now on it may know what they say."""
         known = self._known(till)
-        known.chosen = chosen
+        if chosen is not None:
+            known.chosen[chosen] = known.running_ms
         for root in roots:
             if root.version > (known.roots[-1][0].version if known.roots else self._first.version):
                 known.roots.append((root, known.running_ms))
@@ -130,10 +131,9 @@ class Laws:
         if health is known.seen:
             return
         known.seen = health
-        known.ill.clear()
+        ill = {image for image, said in health if any(self._is_ill(one, image, pace) for one in said)}
+        known.ill = {image: known.ill.get(image, known.running_ms) for image in ill}
         for image, said in health:
-            if any(self._is_ill(one, image, pace) for one in said):
-                known.ill.add(image)
             for quick in (False, True):
                 key = (image, quick)
                 if self._enough(image, said, pace, quick=quick):
@@ -178,9 +178,10 @@ class Laws:
         self.checked["5 chosen, well and not frozen"] += 1
         if frozen:
             self.wrong("5 frozen", f"{till.name} installs while its store has stopped installs")
-        if listed.custom.release != known.chosen:
+        now = known.running_ms  # a till acts on a look for an hour at most
+        if known.chosen.get(listed.custom.release, -HOUR - 1) < now - HOUR:
             self.wrong("5 chosen", f"{till.name} installs release {listed.custom.release} that nobody has chosen")
-        if listed.custom.image in known.ill:
+        if known.ill.get(listed.custom.image, now) < now - HOUR:
             self.wrong(
                 "5 ill", f"{till.name} installs release {listed.custom.release} that a canary says does not work"
             )

@@ -129,7 +129,7 @@ def look(view: View, vendor: Trusted, chain: Trusted, wall_ms: int) -> tuple[Fou
     root = after[CHAIN].root
     found = Found(
         source=view.source,
-        versions=tuple(after[name].versions(name) for name in (VENDOR, CHAIN)),
+        versions=tuple(after[name].versions(name) for name in (VENDOR, CHAIN) if name in pages),
         root=root.version,
         pace=root.pace,
         refused=tuple(refused),

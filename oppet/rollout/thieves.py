@@ -134,12 +134,18 @@ class Thief:
 
     def _poison(self, number: int = 0) -> Listed:
         """The same bytes for as long as they live, so that waiting for them could pay; now and then other ones."""
+        if number:  # an image says which release it is: these bytes have no other number
+            image = sha256(f"{POISON} {number}".encode()).hexdigest()
+            if image not in self.images:
+                self.images.append(image)
+                self.said[image] = self._vouched(image)
+            return listing(number, image)
         if not self.images or self.chance.random() < 0.15:
             image = sha256(f"{POISON} {len(self.images)} {self.chance.random()}".encode()).hexdigest()
             self.images.append(image)
             self.said[image] = self._vouched(image)
         at = self.chance.randrange(max(0, len(self.images) - 2), len(self.images))
-        return listing(number or 900 + at, self.images[at])
+        return listing(900 + at, self.images[at])
 
     def _older_listing(self) -> Listed:
         """Bytes of its own under an old number, or the number that everybody runs."""
