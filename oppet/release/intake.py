@@ -38,7 +38,7 @@ from oppet.journal.kinds_published import (
     TrustMoved,
 )
 from oppet.release.agree import Agreed
-from oppet.release.found import Found
+from oppet.release.found import Found, Refused
 from oppet.release.health import Evidence, Signed, Statement, evidence_of, sign
 from oppet.release.held import Ledger, pace_digest, refusal_key
 from oppet.release.ports import FAILED, FETCHING, IDLE, READY, TESTING, Looker, Progress, Returned, Slots, Standing
@@ -55,6 +55,9 @@ FLUSH_MS: Final = (
 )  # how often dwell and hold are written down; a power cut loses as much, and never gains
 FRESH_MS: Final = HOUR_MS  # a look older than this neither installs nor counts: canaries may have fallen ill since
 SEEN_MS: Final = 10 * MINUTE_MS  # how a release stands is written down no oftener
+LAG_MS: Final = (
+    10 * MINUTE_MS
+)  # so long a cache may be behind what this till got elsewhere, and nobody is called a liar
 MOVED_MS: Final = 5 * MINUTE_MS  # nor are new timestamps
 AGAIN_MS: Final = DAY_MS  # a refusal that goes on is told again after this long
 HEALTH_MS: Final = HOUR_MS
@@ -214,6 +217,7 @@ class Intake:
         self._held_ms = self._dwell_ms = self._ran_ms = 0  # not written down yet
         self._counted: tuple[int, str] | None = None  # release and image whose dwell is being counted
         self._evidence: tuple[object, Evidence] | None = None
+        self._behind: dict[tuple[str, str], int] = {}  # source and repository → since when it offers older lists
         self._seen_at = self._moved_at = self._held_at = -DAY_MS
         self._new: list[int] = []  # when refusals were told, within the hour
         self._tries: dict[str, tuple[int, int]] = {}  # image → how often a fetch failed, and when it last did
@@ -366,7 +370,7 @@ class Intake:
 
     def _looked(self, found: Found) -> None:
         source = found.source[:80]
-        for one in found.refused:
+        for one in self._beyond_lag(found.refused):
             if one.what in OURS:
                 facts = tuple(Fact("reason", text) for text in (one.reason[:120],) if text)
                 self._refuse(PublicationRefused(
@@ -390,6 +394,20 @@ class Intake:
             self.found, self._heard = found, self._hands.counter()
             if found.plan is not None:
                 self.ask(found.plan.nonce)
+
+    def _beyond_lag(self, refused: Sequence[Refused]) -> list[Refused]:
+        """Without what a cache explains that has not yet pulled what this till got elsewhere: behind for minutes, a thief for long."""
+        at, behind = self._hands.counter(), {}
+        told = []
+        for one in refused:
+            if one.why == "rollback":
+                key = (one.source, one.repository)
+                behind[key] = self._behind.get(key, at)
+                if at - behind[key] < LAG_MS:
+                    continue
+            told.append(one)
+        self._behind = behind
+        return told
 
     def _backwards(self, found: Found) -> RepositoryVersions | None:
         """Lists older than this till's own journal remembers: its folder was wiped, and somebody gave it old ones."""

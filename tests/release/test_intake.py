@@ -313,6 +313,20 @@ def test_rl10_what_is_refused_is_in_the_journal_with_an_alarm_once_and_moves_not
     assert honest.told() == honest.again().told()
 
 
+def test_rl10_a_cache_that_is_behind_for_minutes_is_no_liar_and_one_that_stays_behind_is() -> None:
+    behind = a_look(refused=(Refused("metadata", "rollback", "chain", source="node"),))
+    till = Taking(me=me("S01"), look=behind)
+    till.beats(9)
+    assert refusals(till) == []
+    till.look = a_look()
+    till.beats(1)
+    till.look = behind
+    till.beats(9)
+    assert refusals(till) == []
+    till.beats(3)
+    assert refusals(till) == [("metadata", "rollback")]
+
+
 def test_rl3_the_online_role_cannot_choose_an_older_release() -> None:
     look = a_look(chosen=1, agreed=(agreed(), agreed(a_release(1, image="cc" * 32))))
     till = Taking(me=me("S01"), slots=FakeSlots(msgspec.structs.replace(NEW, image="dd" * 32), "b"), look=look)
