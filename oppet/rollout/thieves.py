@@ -88,6 +88,7 @@ class Thief:
     keys: frozenset[str] = NOBODY
     dormant: bool = False  # its software does the honest one's work until it is everywhere
     images: list[str] = field(default_factory=list)
+    fresh: list[str] = field(default_factory=list)  # those of them that are numbered by their order
     said: dict[str, tuple[Signed, ...]] = field(default_factory=dict)
     signed: list[tuple[str, Listed]] = field(default_factory=list)  # in whose list, with or without enough keys
     spoke: list[tuple[Signed, Statement]] = field(default_factory=list)  # by a key that is really that till's
@@ -100,7 +101,7 @@ class Thief:
 
     def view(self, honest: View, older: list[View], now_ms: int) -> View:
         """What it serves now, made of all it could see and sign."""
-        deed = self.chance.choices(_DEEDS, _WEIGHTS)[0]
+        deed = self._deed()
         self.did(deed)
         match deed:
             case "old lists":
@@ -132,6 +133,10 @@ class Thief:
                 return self._chosen(honest, now_ms, self.chance.choice((0, 1)))
         return self._release(honest, now_ms, self._poison())
 
+    def _deed(self) -> str:
+        deed = self.chance.choices(_DEEDS, _WEIGHTS)[0]
+        return POISON if self.dormant and self.chance.random() < 0.9 else deed  # who lies still is patient
+
     def _poison(self, number: int = 0) -> Listed:
         """The same bytes for as long as they live, so that waiting for them could pay; now and then other ones."""
         if number:  # an image says which release it is: these bytes have no other number
@@ -140,12 +145,13 @@ class Thief:
                 self.images.append(image)
                 self.said[image] = self._vouched(image)
             return listing(number, image)
-        if not self.images or self.chance.random() < 0.15:
+        if not self.fresh or (not self.dormant and self.chance.random() < 0.15):
             image = sha256(f"{POISON} {len(self.images)} {self.chance.random()}".encode()).hexdigest()
             self.images.append(image)
             self.said[image] = self._vouched(image)
-        at = self.chance.randrange(max(0, len(self.images) - 2), len(self.images))
-        return listing(900 + at, self.images[at])
+            self.fresh.append(image)
+        at = self.chance.randrange(max(0, len(self.fresh) - 2), len(self.fresh))
+        return listing(900 + at, self.fresh[at])
 
     def _older_listing(self) -> Listed:
         """Bytes of its own under an old number, or the number that everybody runs."""
