@@ -66,7 +66,9 @@ VERBS: Mapping[str, Verb] = {
         "oppet.signing.ceremony:ceremony", "Make a repository's keys with its people, and publish it empty."
     ),
     "release key": Verb("oppet.signing.ceremony:key", "Make one person's new keys on a stick."),
-    "release build": Verb("oppet.signing.build:build", "Build a release: image, SBOM and provenance, the same for all."),
+    "release build": Verb(
+        "oppet.signing.build:build", "Build a release: image, SBOM and provenance, the same for all."
+    ),
     "release prepare": Verb("oppet.signing.drafting:prepare", "Draft a release and write the request to sign it."),
     "release sign-as-vendor": Verb("oppet.signing.by_hand:sign_as_vendor", "Read and sign a request of the vendor's."),
     "release sign-as-chain": Verb("oppet.signing.by_hand:sign_as_chain", "Read and sign a request of the chain's."),
