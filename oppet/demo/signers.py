@@ -35,7 +35,15 @@ TREE: Final = Path(oppet.__file__).resolve().parent.parent
 LOCK: Final = "requirements/till.txt"
 PEOPLE: Final = ("one", "two", "three")  # of each party; two of them sign
 PUBLISHERS: Final = {301: "the demo's first publisher", 101: "the demo's second publisher"}
-NOTE: Final = '\n\nRANSOM = "All your tills belong to us."\n'
+# It behaves while it is looked at, and stops the till a while after a launcher has started it: as in July 2021, but after the self-test.
+POISON: Final = """
+
+import os as _os
+import threading as _threading
+
+if "OPPET_LAUNCHED" in _os.environ:
+    _threading.Timer(20.0, _os._exit, [1]).start()
+"""
 CAPTIVE: Final = b"<html><body>Accept the terms to use this network</body></html>"
 
 
@@ -201,13 +209,13 @@ class Signers:
         return image, msgspec.json.decode(files.read(said), type=Software)
 
     def _poisoned(self, number: int) -> tuple[Path, Software]:
-        """The same code with a line more."""
+        """The same code with a few lines more."""
         tree = files.folder(self._keys / "builds" / str(number)) / "tree"
         (tree.parent / "poisoned").touch()
         shutil.copytree(TREE / "oppet", tree / "oppet", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(TREE / "requirements", tree / "requirements")
         with (tree / "oppet" / "__init__.py").open("a", encoding="utf-8") as file:
-            file.write(NOTE)
+            file.write(POISON)
         try:
             return self._built(number, tree)
         finally:
