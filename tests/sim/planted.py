@@ -143,7 +143,12 @@ BUGS: dict[str, Bug] = {
     "what is not kept may be wiped": Bug("oppet.sync.copies", (("if kept < head:", "if kept < 0:"),), "9"),
     "one receipt is returned at two tills": Bug(
         "oppet.store.lanes",
-        (("        if other:\n", "        if other == '?':\n"),),
+        (
+            (
+                '        if other:\n            return Told("", refused=Refused("held"',
+                '        if other == "?":\n            return Told("", refused=Refused("held"',
+            ),
+        ),
         "2",
         calm=True,
         quick=False,
