@@ -14,9 +14,11 @@ from itertools import count
 from pathlib import Path
 
 from oppet.demo.chain import PASSPHRASE, STAFF, Chain, Store, TillPlan, outside, stores
+from oppet.demo.signers import PUBLISHERS
 from oppet.demo.wan import OUTSIDE
 from oppet.demo.watch import AWAY_S, Watched, watch
 from oppet.drivers import files
+from oppet.hq.people import DEMO_NUMBER
 
 __all__ = ["begin", "demo"]
 
@@ -114,6 +116,7 @@ def demo(*, port: int = 8300, folder: Path = Path("var/demo"), browser: bool = T
         for number, role, pin in STAFF:
             print(f"\n    {role:<11} number {number}  PIN {pin}", end="")
         print(f"\n\n    the managers' passphrase, for a new till: {PASSPHRASE}", end="")
+        print(f"\n    to sign prices at head office: {PUBLISHERS[DEMO_NUMBER]}", end="")
         print(
             f"\n\n  Kill any process above (kill -9 NUMBER): the tills sell on, and it comes back after {AWAY_S:.0f} s."
         )

@@ -24,6 +24,7 @@ from oppet.drivers.repositories import Repository, Role, Threshold
 from oppet.drivers.sealed_key import make_sealed
 from oppet.drivers.signing_keys import HeldSigner
 from oppet.drivers.slots import install_image
+from oppet.hq.people import DEMO_NUMBER
 from oppet.release import terms
 from oppet.release.terms import CHAIN, PLAN, VENDOR, Canary, EmergencyPace, Pace, Plan, Software
 from oppet.signing.build import Plan as BuildPlan
@@ -34,7 +35,10 @@ __all__ = ["PUBLISHERS", "THIEVES", "Signers"]
 TREE: Final = Path(oppet.__file__).resolve().parent.parent
 LOCK: Final = "requirements/till.txt"
 PEOPLE: Final = ("one", "two", "three")  # of each party; two of them sign
-PUBLISHERS: Final = {301: "the demo's first publisher", 101: "the demo's second publisher"}
+PUBLISHERS: Final = {
+    DEMO_NUMBER: "the demo's first publisher",
+    301: "the demo's second publisher",
+}  # person → passphrase
 # It behaves while it is looked at, and stops the till a while after a launcher has started it: as in July 2021, but after the self-test.
 POISON: Final = """
 
