@@ -18,7 +18,7 @@ from oppet.demo.signers import PUBLISHERS
 from oppet.demo.wan import OUTSIDE
 from oppet.demo.watch import AWAY_S, Watched, watch
 from oppet.drivers import files
-from oppet.hq.people import DEMO_NUMBER
+from oppet.people.roles import DEMO_NUMBER
 
 __all__ = ["begin", "demo"]
 

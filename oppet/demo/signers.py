@@ -24,7 +24,7 @@ from oppet.drivers.repositories import Repository, Role, Threshold
 from oppet.drivers.sealed_key import make_sealed
 from oppet.drivers.signing_keys import HeldSigner
 from oppet.drivers.slots import install_image
-from oppet.hq.people import DEMO_NUMBER
+from oppet.people.roles import DEMO_NUMBER
 from oppet.release import terms
 from oppet.release.terms import CHAIN, PLAN, VENDOR, Canary, EmergencyPace, Pace, Plan, Software
 from oppet.signing.build import Plan as BuildPlan
