@@ -199,6 +199,10 @@ class KeeperClient:
             raise self._away(N_("no answer in time")) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._away(why(error)) from None
+        except AttributeError:
+            if not self._closed:
+                raise
+            raise self._away(N_("the connection was let go")) from None  # by another thread, in the middle of reading
         return answer.status, headers, data
 
     def _open(self, deadline: float) -> Line:
