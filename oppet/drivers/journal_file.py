@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -69,7 +70,7 @@ class JournalFile:
         self._vfs = vfs
         self._guard = threading.RLock()
         self._sql = statements("journal")
-        self._lock: int | None = lock(path)
+        self._lock = self._locked()
         self._db: apsw.Connection | None = None
         self._add_entry = self._sql["add_entry"]
 
@@ -235,7 +236,7 @@ class JournalFile:
     def _recover(self) -> Head:
         self._close_db()
         if self._lock is None:
-            self._lock = lock(self.path)
+            self._lock = self._locked()
         with self._translating():
             rewrite_log(self.path, self._vfs)
             self._db = db = connect(self.path, self._vfs, create=False)
@@ -337,8 +338,12 @@ class JournalFile:
             self._close_db()
         finally:
             if self._lock is not None:
-                os.close(self._lock)
+                self._lock()
                 self._lock = None
+
+    def _locked(self) -> weakref.finalize[[int], Self] | None:
+        """The file's lock, let go by calling it, or with the last word of us: nobody holds a journal that is forgotten."""
+        return weakref.finalize(self, os.close, lock(self.path))
 
     def __enter__(self) -> Self:
         return self
