@@ -340,7 +340,7 @@ def waiting(cashier: Cashier, shop: ServedTill) -> None:
 
 def refused_release(cashier: Cashier, shop: ServedTill) -> None:
     some(cashier)
-    lists = Refused("metadata", "rollback", "chain", "timestamp", "stick", "BadVersionNumberError: 3 < 4")
+    lists = Refused("metadata", "mix", "chain", "timestamp", "stick", "BadVersionNumberError: 3 < 4")
     heard(cashier, shop, a_look(chosen=None, agreed=(), refused=(lists,), disagreed=(ONE_PARTY,)))
 
 

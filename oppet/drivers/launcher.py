@@ -44,9 +44,9 @@ __all__ = [
     "SLOT_CHANGED",
     "STATE",
     "SWITCH_EXIT",
-    "ChangedError",
     "Child",
     "Launcher",
+    "SlotChangedError",
     "command",
     "hand_over",
     "header",
@@ -80,7 +80,7 @@ PIECE: Final = 1 << 20
 Digests = dict[str, str]
 
 
-class ChangedError(Exception):
+class SlotChangedError(Exception):
     """The slot is not what was checked when it was made: its first argument says where."""
 
 
@@ -144,19 +144,19 @@ def tail(written: int) -> bytes:
 
 
 def verify(slot: Path, image: str, manifest: str, pause_s: float = 0.0) -> Digests:
-    """Read every file of a slot; give each path's digest. Raises ChangedError unless the files are the signed image's, and no more.
+    """Read every file of a slot; give each path's digest. Raises SlotChangedError unless the files are the signed image's, and no more.
 
     `pause_s` is what is left to others after each file: nobody waits for a till that already sells.
     """
     try:
         noted = _bytes_of(slot / MANIFEST, LARGEST_NOTE)
         if hashlib.sha256(noted).hexdigest() != manifest:
-            raise ChangedError(MANIFEST)
+            raise SlotChangedError(MANIFEST)
         said = json.loads(noted)
         files, compiled, built = said["files"], said["compiled"], int(said["built"])
         there = _tree(slot)
         if there != {MANIFEST, *files, *compiled}:
-            raise ChangedError(min(there ^ {MANIFEST, *files, *compiled}))
+            raise SlotChangedError(min(there ^ {MANIFEST, *files, *compiled}))
         whole, written, digests = hashlib.sha256(), 0, {}
         for name in sorted(files, key=lambda name: (name != "release.json", name)):
             data = _bytes_of(slot / name, LARGEST)
@@ -164,24 +164,24 @@ def verify(slot: Path, image: str, manifest: str, pause_s: float = 0.0) -> Diges
             if pause_s:
                 time.sleep(pause_s)
             if digest != files[name]:
-                raise ChangedError(name)
+                raise SlotChangedError(name)
             for piece in (header(name, len(data), built), data, b"\0" * (-len(data) % BLOCK)):
                 whole.update(piece)
                 written += len(piece)
         whole.update(tail(written))
         if whole.hexdigest() != image:
-            raise ChangedError("image")
+            raise SlotChangedError("image")
         for name, expected in compiled.items():
             if hashlib.sha256(_bytes_of(slot / name, LARGEST)).hexdigest() != expected:
-                raise ChangedError(name)
+                raise SlotChangedError(name)
             digests[str(slot / name)] = expected
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ChangedError(getattr(error, "filename", None) or type(error).__name__) from None
+        raise SlotChangedError(getattr(error, "filename", None) or type(error).__name__) from None
     return digests
 
 
 def _tree(slot: Path) -> set[str]:
-    """Every file's name. Raises ChangedError for a link, a device, another owner's file or one that others may write."""
+    """Every file's name. Raises SlotChangedError for a link, a device, another owner's file or one that others may write."""
     found: set[str] = set()
     ours = {0, os.geteuid()}
     folders = [slot]
@@ -191,11 +191,11 @@ def _tree(slot: Path) -> set[str]:
             seen = path.lstat()
             name = path.relative_to(slot).as_posix()
             if seen.st_uid not in ours or seen.st_mode & 0o022 or len(found) > MOST_FILES * 2:
-                raise ChangedError(name)
+                raise SlotChangedError(name)
             if stat.S_ISREG(seen.st_mode) and seen.st_nlink == 1:
                 found.add(name)
             elif not stat.S_ISDIR(seen.st_mode):
-                raise ChangedError(name)
+                raise SlotChangedError(name)
             elif path is not folder:
                 folders.append(path)
     return found
@@ -206,7 +206,7 @@ def _bytes_of(path: Path, most: int) -> bytes:
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
         data = file.read(most + 1)
     if len(data) > most:
-        raise ChangedError(path.name)
+        raise SlotChangedError(path.name)
     return data
 
 
@@ -224,7 +224,7 @@ class _Source(SourceFileLoader):
             raise OSError(f"{path} is not in the slot")  # what Python compiled elsewhere is not looked at
         data = super().get_data(str(path))
         if hashlib.sha256(data).hexdigest() != expected:
-            raise ChangedError(str(path))
+            raise SlotChangedError(str(path))
         return data
 
 
@@ -236,7 +236,7 @@ class _Library(ExtensionFileLoader):
     def create_module(self, spec: Any) -> ModuleType:
         path = str(self.path)
         if hashlib.sha256(Path(path).read_bytes()).hexdigest() != self.digests.get(path):
-            raise ChangedError(path)
+            raise SlotChangedError(path)
         return super().create_module(spec)
 
 
@@ -274,9 +274,9 @@ def _boot(handle: int, lib: str, parent: int, words: Sequence[str]) -> int:
     try:
         cli = __import__("oppet.cli", fromlist=["main"])
         if not str(cli.__file__).startswith(lib + "/"):
-            raise ChangedError(str(cli.__file__))
+            raise SlotChangedError(str(cli.__file__))
         cli.main()
-    except ChangedError as changed:
+    except SlotChangedError as changed:
         print(f"oppet: a file of the slot was changed: {changed}", file=sys.stderr)
         return SLOT_CHANGED
     return 0
@@ -364,7 +364,7 @@ class Launcher:
                     digests = self._verified(trying)
                     self._save(tries=self.state["tries"] + 1)
                     return trying, digests
-                except ChangedError as changed:
+                except SlotChangedError as changed:
                     self._why = ("slot_changed", str(changed))
             self._go_back(trying)
         active = self.state.get("active", "a")
@@ -373,7 +373,7 @@ class Launcher:
                 continue
             try:
                 digests = self._verified(slot)
-            except ChangedError as changed:
+            except SlotChangedError as changed:
                 self._note(slot, "slot_changed", str(changed))
                 continue
             if slot != active:
@@ -384,7 +384,7 @@ class Launcher:
     def _verified(self, slot: str) -> Digests:
         held = self.state.get("held", {}).get(slot)
         if not held:
-            raise ChangedError(slot)
+            raise SlotChangedError(slot)
         return verify(self.folder / slot, held["image"], held["manifest"])
 
     def _take(self, order: Mapping[str, Any]) -> None:
@@ -545,7 +545,7 @@ class Launcher:
 def _manifest_of(slot: Path) -> str:
     try:
         return hashlib.sha256(_bytes_of(slot / MANIFEST, LARGEST_NOTE)).hexdigest()
-    except (OSError, ChangedError):
+    except (OSError, SlotChangedError):
         return ""
 
 

@@ -39,7 +39,7 @@ from oppet.drivers.tls import wrapped
 from oppet.drivers.wire import Line, Wire, why
 from oppet.release.errors import NotPublishedError, PublicationAwayError, TargetRefusedError
 
-__all__ = ["LIMITS", "FolderSource", "HttpSource", "Limits", "Source", "SourceAwayError", "WrongPinError"]
+__all__ = ["LIMITS", "FolderSource", "HttpSource", "Limits", "Source", "SourceAwayError", "StrangeCertificateError"]
 
 PIECE: Final = 64 << 10
 MISSING: Final = 404
@@ -62,7 +62,7 @@ class SourceAwayError(DownloadError):
     """Nobody answers, or the line was cut: no sign of an attack."""
 
 
-class WrongPinError(SourceAwayError):
+class StrangeCertificateError(SourceAwayError):
     """Somebody else's certificate: nothing was asked."""
 
 
@@ -286,7 +286,7 @@ class HttpSource(Source):
         try:
             shown = hashlib.sha256(secured.getpeercert(binary_form=True) or b"").hexdigest()
             if self._tls and shown != self._tls:
-                raise WrongPinError(f"{self.name}: it shows another certificate than the one it is known by")
+                raise StrangeCertificateError(f"{self.name}: it shows another certificate than the one it is known by")
         except BaseException:
             secured.close()
             raise

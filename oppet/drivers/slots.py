@@ -202,7 +202,7 @@ class FileSlots:
             try:
                 launcher.verify(folder / slot, one["image"], one["manifest"], PAUSE_S)
                 sound = True
-            except launcher.ChangedError:
+            except launcher.SlotChangedError:
                 sound = False
             seen.append(SlotSeen(slot, int(one["release"]), str(one["image"]), sound))
         with self._guard:
@@ -286,7 +286,7 @@ class FileSlots:
                 why = "bytes"
         except OSError as error:
             why, facts, manifest = "away", (("reason", clip(error.strerror or "disk")),), ""
-        except launcher.ChangedError as changed:
+        except launcher.SlotChangedError as changed:
             why, facts, manifest = "slot_changed", (("where", clip(str(changed))),), ""
         took = int((time.monotonic() - began) * 1000)
         if why:

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -148,7 +149,8 @@ def _sold(folder: Path, settings: Settings, catalogue: Catalogue, staff: StaffLi
     try:
         till = _till(settings, catalogue, journal, signer, unit, paper)
         total = _one_sale(till, catalogue)
-        page = asyncio.run(_page(till, staff))
+        with ThreadPoolExecutor(1) as thread:  # a loop of its own, whatever runs in this one
+            page = thread.submit(asyncio.run, _page(till, staff)).result()
         till.stop()
     finally:
         journal.close()

@@ -159,6 +159,8 @@ MAY = {
     "/approvals": EVERYBODY,
     "/approvals/{deed}": EVERYBODY,
     "/fleet": EVERYBODY,
+    "/software": EVERYBODY,
+    "/api/software": EVERYBODY,
     "/fleet/countersign": OPERATORS,
     "/fleet/revoke": OPERATORS,
     "/alarms": EVERYBODY,
@@ -171,7 +173,7 @@ MAY = {
 GETS = {
     path
     for path in MAY
-    if path in {"/", "/me", "/people", "/approvals", "/fleet", "/alarms"} or path[1:4] in ("api", "sch")
+    if path in {"/", "/me", "/people", "/approvals", "/fleet", "/software", "/alarms"} or path[1:4] in ("api", "sch")
 }
 
 

@@ -157,7 +157,7 @@ def _slot(scene: Scene, folder: Path) -> str:
     place = next(path for path in (folder / "slot" / "lib").rglob("*.py"))
     place.chmod(0o644)
     place.write_bytes(POISON)
-    with pytest.raises(launcher.ChangedError):
+    with pytest.raises(launcher.SlotChangedError):
         launcher.verify(folder / "slot", digest, manifest)
     victim = scene.victim(canary=True)
     try:

@@ -88,14 +88,12 @@ def test_rl10_a_cashier_reads_what_was_refused_and_sells_on(opens: Opens, langua
 
 def test_rl10_an_engineer_reads_the_facts(opens: Opens) -> None:
     window = opens(
-        a_look(
-            refused=(Refused("metadata", "rollback", "chain", "timestamp", "stick", "BadVersionNumberError: 3 < 4"),)
-        )
+        a_look(refused=(Refused("metadata", "mix", "chain", "timestamp", "stick", "BadVersionNumberError: 3 < 4"),))
     )
     window.beat(2)
     pane = window.do("go", pane="updates")
     for fact in (
-        "rollback",
+        "mix",
         "stick",
         "BadVersionNumberError: 3 &lt; 4",
         "0.1.0 (1)",
