@@ -30,6 +30,7 @@ from tests.hq.conftest import a_database
 from tests.hq.demo_payments import pay
 from tests.hq.demo_publish import prepare
 from tests.hq.demo_sales import SELLER, DemoChain, Place, a_place, make_chain
+from tests.hq.demo_software import obey
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -61,6 +62,7 @@ def served(weeks: int = 6) -> Iterator[tuple[str, Place, DemoChain]]:
         with a_place(dsn, (host,)) as place, tempfile.TemporaryDirectory() as folder:
             chain = make_chain(place, weeks)
             pay(place)
+            obey(place)
             prepare(place, Path(folder))
             app = program(place.context, (web_sales, web_payments, web_publish, web_fleet, web_people))  # type: ignore[arg-type]
             server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
@@ -81,6 +83,7 @@ def paths(chain: DemoChain, place: Place) -> dict[str, str]:
     return {
         "payments": "/payments",
         "difference": f"/payments/cases/{case.day}/{case.key}",
+        "software": "/software",
         "sales": "/sales",
         "store": "/sales/stores/S09",
         "groups": "/groups",

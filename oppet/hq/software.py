@@ -20,7 +20,7 @@ from oppet.journal.kinds_published import (
     RepositoryVersions,
     SlotSeen,
 )
-from oppet.release.terms import REASONS
+from oppet.release.terms import PARTIES, REASONS
 
 __all__ = ["Picture", "picture_of"]
 
@@ -80,11 +80,9 @@ class Picture(msgspec.Struct, frozen=True):
 
 
 def picture_of(obeyed: HqObeyed, now: int, say: Say, store: str = "") -> Picture:
-    """Put it together; those that refused last come first. Raises DatabaseAwayError."""
+    """Put it together; those that need a look come first. Raises DatabaseAwayError."""
     words = obeyed.tills(store)
-    tills = sorted(
-        (_till(one, now, say) for one in words), key=lambda one: (not one.refused_today, one.store, one.till)
-    )
+    tills = sorted((_till(one, now, say) for one in words), key=_urgency)
     running: dict[int, list[TillPicture]] = {}
     for one in tills:
         if one.release:
@@ -97,6 +95,11 @@ def picture_of(obeyed: HqObeyed, now: int, say: Say, store: str = "") -> Picture
         utc_text(now), tuple(tills), tuple(counts[:4]), tuple(_candidates(obeyed, words)),
         sum(one.refused_today for one in tills), sum(one.frozen for one in tills),
     )  # fmt: skip
+
+
+def _urgency(one: TillPicture) -> tuple[object, ...]:
+    """Who needs a look comes first."""
+    return not one.refused_today, one.sound, not one.frozen, one.store, one.till
 
 
 def _candidates(obeyed: HqObeyed, words: Sequence[TillWords]) -> list[Candidate]:
@@ -163,7 +166,10 @@ def _reason(why: str, facts: Sequence[Fact], say: Say) -> str:
     if sentence is None:
         return why
     try:
-        return say(sentence).format(**{fact.name: fact.value for fact in facts})
+        named = {fact.name: fact.value for fact in facts}
+        if (party := PARTIES.get(named.get("party", ""))) is not None:
+            named["party"] = say(party)
+        return say(sentence).format(**named)
     except (KeyError, IndexError, ValueError):
         return why
 

@@ -104,6 +104,9 @@ class Fleet(msgspec.Struct, frozen=True):
     provisional: int  # tills that wait for countersignature
 
 
+MOST_SHOWN = 60  # tills on one page; the API has all of them
+
+
 class NotATillError(RefusedError):
     sentence = N_("“{till}” names no till of this chain.")
 
@@ -213,9 +216,10 @@ def _named(hq: Context, data: Mapping[str, str]) -> tuple[str, int, str]:
 
 
 @get("/software", opt=SIGNED_IN, include_in_schema=False, sync_to_thread=True)
-def software_page(request: Asked, desk: Desk, hq: Hq) -> Response[str]:
-    picture = picture_of(HqObeyed(hq.tables.pool), hq.clock.now(), lambda text: say(text, language_of(request)))
-    return desk.page(request, "software.html", picture=picture)
+def software_page(request: Asked, desk: Desk, hq: Hq, store: StoreId = None) -> Response[str]:
+    language = language_of(request)
+    picture = picture_of(HqObeyed(hq.tables.pool), hq.clock.now(), lambda text: say(text, language), store or "")
+    return desk.page(request, "software.html", picture=picture, store=store or "", most=MOST_SHOWN)
 
 
 @get("/alarms", opt=SIGNED_IN, include_in_schema=False, sync_to_thread=True)

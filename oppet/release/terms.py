@@ -18,7 +18,7 @@ from oppet.base.words import N_
 from oppet.release.errors import PublicationMalformedError
 
 __all__ = [
-    "CHAIN", "PACE_FIELD", "PLAN", "REASONS", "ROLLOUT", "STORE", "VENDOR", "Canary", "EmergencyPace", "Goods", "Pace", "Plan",
+    "CHAIN", "PACE_FIELD", "PARTIES", "PLAN", "REASONS", "ROLLOUT", "STORE", "VENDOR", "Canary", "EmergencyPace", "Goods", "Pace", "Plan",
     "Software", "emergency_name", "goods_name", "health_name", "is_goods", "is_software", "is_store",
     "markdown_name", "read", "software_name", "store_root_name",
 ]  # fmt: skip
@@ -153,6 +153,8 @@ def is_goods(name: str) -> bool:
 def is_store(name: str, store: str) -> bool:
     return name.startswith(f"store/{store}/")
 
+
+PARTIES: Final = {VENDOR: N_("the vendor"), CHAIN: N_("the chain")}
 
 # Why something is not taken or not yet: the word in the journal, and the sentence a cashier reads. An engineer reads the facts too.
 REASONS: Final = {

@@ -21,13 +21,12 @@ from oppet.release.held import Ledger
 from oppet.release.intake import Intake, Takers
 from oppet.release.ports import FAILED, FETCHING, READY, TESTING
 from oppet.release.rings import MINUTE_MS, ring_of
-from oppet.release.terms import CHAIN, REASONS, VENDOR
+from oppet.release.terms import PARTIES, REASONS
 from oppet.sale.basket import PAYING
 
 __all__ = ["Closes", "DeskHands", "News", "Updates", "UpdatesView", "news", "updates_view", "worded"]
 
 SHOWN = 6  # refusals in the pane
-PARTIES = {VENDOR: N_("the vendor"), CHAIN: N_("the chain")}
 STAGES = {
     FETCHING: N_("it is being fetched"), TESTING: N_("it is being checked and tests itself"), READY: N_("it is here, checked and tested"),
     FAILED: N_("fetching failed; it is tried again"),
