@@ -180,7 +180,7 @@ class Chain:
             page_port=store.page_port,
             staff=str(self.write_staff().resolve()),
             swish=self._swish(),
-            publications=CacheSettings(every_s=CACHE_S),
+            publications=self._cache(),
         )
         return _written(folder / "node.json", said)
 
@@ -197,7 +197,7 @@ class Chain:
         folder = files.folder(self.folder / store.id)
         said = StoreSettings(
             store.id, "neighbour", "till", f"{store.id}-{NEIGHBOUR}", port=store.neighbour_port, page_port=0,
-            publications=CacheSettings(every_s=CACHE_S),
+            publications=self._cache(),
         )  # fmt: skip
         return _written(folder / "neighbour.json", said)
 
@@ -225,6 +225,13 @@ class Chain:
             port=plan.port,
         )
         return _written(folder / f"{plan.register}.json", said)
+
+    def _cache(self) -> CacheSettings:
+        """With both parties' roots, once there are any, a cache takes no list that they did not sign."""
+        if not self.signers.made:
+            return CacheSettings(every_s=CACHE_S)
+        vendor, chain = (str(self.signers.root(name).resolve()) for name in ("vendor", "chain"))
+        return CacheSettings(every_s=CACHE_S, vendor_root=vendor, chain_root=chain)
 
     def write_goods(self) -> Path:
         """The assortment that tills are installed with, as one document: what the first prices are measured against."""
