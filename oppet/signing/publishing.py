@@ -21,7 +21,7 @@ from oppet.drivers.repositories import Repository, Signatures
 from oppet.drivers.signing_keys import service_signer
 from oppet.release import terms
 from oppet.release.agree import Listed, agree
-from oppet.release.health import Evidence, Signed, Statement, Statements, evidence_of
+from oppet.release.health import Evidence, Signed, Statements, evidence_of, newest
 from oppet.release.terms import PLAN, Plan, Software
 from oppet.signing.desk import Desk, Json, answer, desk_at, note, now
 from oppet.signing.drafting import chain_only
@@ -214,16 +214,8 @@ def gather(desk: Desk, image: str, said: Sequence[Signed]) -> tuple[Evidence, in
     fresh = [one for one in said if not evidence_of([one], image, pace).strangers]
     if not fresh:
         raise StatementsUnfitError(count=len(said))
-    newest: dict[tuple[str, int], tuple[int, Signed]] = {}
-    for one in (*known, *fresh):
-        if evidence_of([one], image, pace).strangers:
-            continue
-        statement = canonical.decode(one.statement.encode(), Statement)
-        place, run = (statement.till, statement.epoch), statement.running_min
-        if place not in newest or newest[place][0] <= run:
-            newest[place] = (run, one)
-    whole = [one for _, one in newest.values()]
-    desk.repository.add("health", name, canonical.encode(Statements(tuple(whole))), now=now())
+    whole = newest((*known, *fresh), image, pace)
+    desk.repository.add("health", name, canonical.encode(Statements(whole)), now=now())
     return evidence_of(whole, image, pace), len(whole)
 
 
